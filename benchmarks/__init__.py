@@ -1,0 +1,1 @@
+"""Ratios against stock fairseq; see docs/benchmarks.md."""

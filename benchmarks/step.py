@@ -1,0 +1,183 @@
+"""A whole training step of online word-level distillation against a step of stock fairseq.
+
+The teacher has the student's size. Both are run by fairseq's own trainer on the same batches,
+interleaved, on one thread pinned to one core. The floor is what the floating-point operations
+allow: ``1 + F_T / (3 F_S)`` with F the forward pass, since a backward pass costs two of them.
+
+usage: python -m benchmarks.step [--layers 3 --dim 256 ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import random
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import torch
+from fairseq import options, tasks, utils
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+from fairseq.trainer import Trainer
+from fairseq_cli import preprocess
+from torch.utils.flop_counter import FlopCounterMode
+
+import kd_plugin
+
+STOCK = ["--task", "translation", "--criterion", "label_smoothed_cross_entropy"]
+
+
+def arguments() -> argparse.Namespace:
+    """The model and the batches; the defaults are those of the anchor in docs/benchmarks.md."""
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.step")
+    parser.add_argument("--layers", type=int, default=3)
+    parser.add_argument("--dim", type=int, default=256)
+    parser.add_argument("--ffn", type=int, default=1024)
+    parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--vocabulary", type=int, default=8000)
+    parser.add_argument("--max-tokens", type=int, default=1024)
+    parser.add_argument("--batches", type=int, default=6, help="steps in a repetition")
+    parser.add_argument("--repetitions", type=int, default=7)
+    return parser.parse_args()
+
+
+def write_data(folder: Path, vocabulary: int) -> Path:
+    """Random text with the sentence lengths of image captions: 12 words, give or take 4."""
+    generator = random.Random(1)
+    words = [f"w{i}" for i in range(vocabulary - 4)]
+    (folder / "dict.txt").write_text("".join(f"{word} 1\n" for word in words))
+    for code in ("de", "en"):
+        sentences = (
+            " ".join(generator.choices(words, k=max(3, round(generator.gauss(12, 4)))))
+            for _ in range(2000)
+        )
+        (folder / f"train.{code}").write_text("\n".join(sentences) + "\n")
+    sys.argv = [
+        *("fairseq-preprocess", "-s", "de", "-t", "en", "--trainpref", str(folder / "train")),
+        *("--destdir", str(folder / "bin"), "--joined-dictionary"),
+        *("--srcdict", str(folder / "dict.txt")),
+    ]
+    preprocess.cli_main()
+    return folder / "bin"
+
+
+def build(data: Path, given: argparse.Namespace, *flags: str) -> Trainer:
+    """fairseq's trainer for a command line; the same seed gives the same student."""
+    size = []
+    for side in ("encoder", "decoder"):
+        size += [f"--{side}-layers", given.layers, f"--{side}-embed-dim", given.dim]
+        size += [f"--{side}-ffn-embed-dim", given.ffn, f"--{side}-attention-heads", given.heads]
+    command = [
+        *(str(data), "--arch", "transformer", "--share-all-embeddings", "--dropout", "0.1"),
+        *("--optimizer", "adam", "--lr", "1e-5", "--clip-norm", "1", "--label-smoothing", "0.1"),
+        *("--max-tokens", str(given.max_tokens), "--cpu", "--user-dir", kd_plugin.__path__[0]),
+        *("--save-dir", str(data), *map(str, size), *flags),
+    ]
+    parsed = options.parse_args_and_arch(options.get_training_parser(), input_args=command)
+    cfg = convert_namespace_to_omegaconf(parsed)
+    utils.set_torch_seed(1)
+    task = tasks.setup_task(cfg.task)
+    model = task.build_model(cfg.model)
+    return Trainer(cfg, task, model, task.build_criterion(cfg.criterion))
+
+
+def save_teacher(trainer: Trainer, path: Path) -> None:
+    """A checkpoint of other random weights."""
+    for parameter in trainer.model.parameters():
+        parameter.data.add_(0.02 * torch.randn_like(parameter))
+    state = {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}, "val_loss": None}
+    trainer.consolidate_optimizer()
+    trainer.save_checkpoint(str(path), state)
+
+
+def batches(trainer: Trainer, count: int) -> list[Any]:
+    """Batches of the middle lengths."""
+    trainer.task.load_dataset("train")
+    data = trainer.task.dataset("train")
+    rows = data.batch_by_size(data.ordered_indices(), max_tokens=trainer.cfg.dataset.max_tokens)
+    middle = rows[(len(rows) - count) // 2 :][:count]
+    return [data.collater([data[row] for row in batch]) for batch in middle]
+
+
+def require_equal_outputs(stock: Trainer, ours: Trainer, sample: Any) -> None:
+    """Before a time is quoted: our loss is the stock loss plus the divergence, both recomputed."""
+    model = ours.model.eval()
+    loss, _, log = ours.criterion(model, sample)
+    gold = stock.criterion(stock.model.eval(), sample)[0]
+    real = sample["target"].ne(ours.task.target_dictionary.pad())
+    log_p = model(**sample["net_input"])[0].log_softmax(-1)[real]
+    log_q = ours.criterion.teacher.models[0](**sample["net_input"])[0].log_softmax(-1)[real]
+    divergence = (log_q.exp() * (log_q - log_p)).sum()
+    torch.testing.assert_close(log["kd_loss"], divergence.detach(), rtol=1e-4, atol=0)
+    torch.testing.assert_close(loss, 0.5 * gold + 0.5 * divergence, rtol=1e-5, atol=0)
+
+
+def forward_flops(model: Any, sample: Any) -> int:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.train()(**sample["net_input"])
+    total: int = counter.get_total_flops()
+    return total
+
+
+def measure(trainer: Trainer, samples: list[Any]) -> float:
+    """Seconds for one step on each batch."""
+    begin = time.perf_counter()
+    for sample in samples:
+        trainer.train_step([sample])
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    """Print the ratio, its range and the floor as lines of Markdown."""
+    given = arguments()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as temporary:
+        data = write_data(Path(temporary), given.vocabulary)
+        save_teacher(build(data, given, *STOCK), data / "teacher.pt")
+        stock = build(data, given, *STOCK)
+        word_kd = ["--task", "distillation", "--criterion", "word_kd"]
+        ours = build(data, given, *word_kd, "--teacher-path", str(data / "teacher.pt"))
+        samples = batches(ours, given.batches)
+        require_equal_outputs(stock, ours, samples[0])
+        student = sum(forward_flops(ours.model, sample) for sample in samples)
+        (member,) = ours.criterion.teacher.models
+        teacher = sum(forward_flops(member, sample) for sample in samples)
+        member.eval()
+        for trainer in (stock, ours):
+            measure(trainer, samples)  # warm up
+        times = [
+            (measure(stock, samples), measure(ours, samples)) for _ in range(given.repetitions)
+        ]
+    ratios = [b / a for a, b in times]
+    floor, ratio = 1 + teacher / (3 * student), statistics.median(ratios)
+    tokens = sum(sample["ntokens"] for sample in samples)
+    print("| machine | model | batches | plain | with teacher | ratio (range) | floor | of it |")
+    print("|---|---|---|---|---|---|---|---|")
+    print(
+        f"| {machine()}, one thread, torch {torch.__version__} "
+        f"| {given.layers}+{given.layers} x {given.dim}/{given.ffn}, V {given.vocabulary} "
+        f"| {len(samples)}, {tokens} tokens; {given.repetitions} repetitions "
+        f"| {statistics.median(a for a, _ in times) / len(samples):.3f} s "
+        f"| {statistics.median(b for _, b in times) / len(samples):.3f} s "
+        f"| {ratio:.3f} ({min(ratios):.3f}-{max(ratios):.3f}) | {floor:.3f} | {ratio / floor:.3f} |"
+    )
+
+
+def machine() -> str:
+    """The processor's name."""
+    info = Path("/proc/cpuinfo")
+    names = [x for x in info.read_text().splitlines() if "model name" in x] if info.exists() else []
+    return names[0].split(":")[1].strip() if names else platform.processor()
+
+
+if __name__ == "__main__":
+    main()

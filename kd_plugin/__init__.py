@@ -1,0 +1,28 @@
+"""Knowledge distillation for neural machine translation, as a fairseq ``--user-dir``.
+
+Importing this package registers the task and the criterions with fairseq.
+"""
+
+from . import errors
+from .version import __version__
+
+__all__ = ["__version__"]
+
+errors.show_on_one_line()
+
+try:
+    import fairseq  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "fairseq":
+        raise
+    raise errors.MissingHostError(
+        "kd_plugin needs fairseq, which is not installed; type: pip install "
+        "'kd-plugin[fairseq]' or pip install fairseq-fixed==0.12.3.1, or install your own",
+        name="fairseq",
+    ) from None
+
+from . import host  # noqa: E402
+
+host.prepare()
+
+from . import criterions, tasks  # noqa: E402, F401  (importing registers)

@@ -1,0 +1,1 @@
+"""Teacher corpora: text that a teacher wrote for the sources of a corpus."""

@@ -1,0 +1,97 @@
+"""Beam search over sentences of a corpus: what fairseq-generate does, and nothing dropped."""
+
+from __future__ import annotations
+
+import math
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq import utils
+from fairseq.data import data_utils
+
+from .records import Record
+
+
+class Decoder:
+    """A teacher (several: fairseq's ensemble) with fairseq's own sequence generator."""
+
+    def __init__(self, task: Any, models: Sequence[Any], search: Namespace, device: torch.device):
+        """Put ``models`` on ``device``; ``search`` holds the flags of ``fairseq-kd generate``."""
+        self.task, self.search, self.device = task, search, device
+        for model in models:
+            model.eval().make_generation_fast_(need_attn=False, beamable_mm_beam_size=None)
+            model.to(device=device, dtype=torch.float16 if search.fp16 else torch.float32)
+        self.generator = task.build_generator(models, search)
+
+    def decode(self, pairs: Any, rows: Sequence[int]) -> dict[int, list[Record]]:
+        """Translate sentences ``rows`` of a ``LanguagePairDataset``; K hypotheses for each.
+
+        A sentence whose search ends without a finished hypothesis, because the teacher's
+        probabilities are not finite, has none.
+        """
+        found: dict[int, list[Record]] = {}
+        for batch in self._batches(pairs, rows):
+            found.update(self._decode_or_split(pairs, [int(row) for row in batch]))
+        if found.keys() != set(rows):
+            raise RuntimeError(f"{len(rows)} sentences went in and {len(found)} came out")
+        return found
+
+    def _batches(self, pairs: Any, rows: Sequence[int]) -> list[Any]:
+        order = np.array(sorted(rows, key=lambda row: (pairs.src_sizes[row], row)), dtype=np.int64)
+        if len(order) == 0:
+            return []
+        sizes = pairs.src_sizes[order]
+        # a multiple of 1, because fairseq drops a last batch that is no multiple of it
+        batches: list[Any] = data_utils.batch_by_size(
+            order,
+            num_tokens_fn=pairs.src_sizes.__getitem__,
+            num_tokens_vec=sizes,
+            max_tokens=max(self.search.max_tokens, int(sizes[-1])),
+            required_batch_size_multiple=1,
+        )
+        return batches
+
+    def _decode_or_split(self, pairs: Any, rows: list[int]) -> dict[int, list[Record]]:
+        """One sentence that fails, or too little memory, does not cost the rest of its batch."""
+        try:
+            return self._decode_batch(pairs.collater([pairs[row] for row in rows]))
+        except AssertionError:  # fairseq's search ran to its last step with nothing finished
+            if len(rows) == 1:
+                return {rows[0]: []}
+        except torch.OutOfMemoryError:
+            if len(rows) == 1:
+                raise
+        half = len(rows) // 2
+        first, second = rows[:half], rows[half:]
+        return {**self._decode_or_split(pairs, first), **self._decode_or_split(pairs, second)}
+
+    def _decode_batch(self, sample: Any) -> dict[int, list[Record]]:
+        if self.device.type == "cuda":
+            sample = utils.move_to_cuda(sample)
+        found = self.task.inference_step(self.generator, [], sample)
+        cap = self._length_limit(sample)
+        keep = self.search.nbest
+        return {
+            row: [self._record(hypothesis, cap) for hypothesis in best[:keep]]
+            for row, best in zip(sample["id"].tolist(), found)
+        }
+
+    def _length_limit(self, sample: Any) -> int:
+        width = sample["net_input"]["src_tokens"].size(1)
+        wanted = int(self.search.max_len_a * width + self.search.max_len_b)
+        return min(wanted, int(self.generator.max_len) - 1)
+
+    def _record(self, hypothesis: Any, cap: int) -> Record:
+        tokens = hypothesis["tokens"].tolist()
+        score = float(hypothesis["score"])
+        record: Record = {
+            "score": round(score, 6) if math.isfinite(score) else None,
+            "tokens": tokens,
+            "text": self.task.tgt_dict.string(torch.tensor(tokens)),
+        }
+        if len(tokens) > cap:  # with the end of sentence, which was forced
+            record["capped"] = True
+        return record

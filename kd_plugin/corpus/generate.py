@@ -1,0 +1,249 @@
+"""``fairseq-kd generate``: the teacher's K best translations of every sentence of a subset."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import platform
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import fairseq
+import torch
+from tqdm import tqdm
+
+from ..commands import declare
+from ..errors import InputError
+from ..stores.blocks import BlockWriter, read_manifest
+from ..tasks.distillation import DistillationTask
+from ..teachers.checkpoints import load_teacher
+from ..version import __version__
+from .decoding import Decoder
+from .records import Record, pack, shard_path, unpack
+
+SEARCH = ("beam", "nbest", "lenpen", "max_len_a", "max_len_b", "max_tokens", "fp16", "block_size")
+EXAMPLE = """  fairseq-kd generate data --path T.pt --beam 5 --nbest 5 --output corpus
+  on the first of four GPUs or machines: ... --shard 0/4 --fp16"""
+
+
+def add_command(commands: Any) -> None:
+    """Register the command."""
+    parser = declare(
+        commands,
+        "generate",
+        "translate a subset with a teacher: K best, nothing dropped",
+        __doc__,
+        EXAMPLE,
+    )
+    add = parser.add_argument
+    add("data", metavar="DATA", help="binarised corpus; its target side is not read")
+    add("--path", required=True, help="teacher checkpoint(s), separated by colons")
+    add("--output", required=True, type=Path, help="folder of the corpus; run again to resume")
+    add("--subset", default="train", help="(default: %(default)s)")
+    add("-s", "--source-lang", help="(default: what DATA holds)")
+    add("-t", "--target-lang", help="(default: what DATA holds)")
+    add("--teacher-data", help="folder with the teacher's dict.*.txt; see --task distillation")
+    add("--shard", default="0/1", metavar="I/N", help="part I of N, from 0 (default: all)")
+    add("--beam", type=int, default=5, help="(default: %(default)s)")
+    add("--nbest", type=int, default=1, help="hypotheses to keep (default: %(default)s)")
+    add("--lenpen", type=float, default=1.0, help="(default: %(default)s)")
+    add("--max-len-a", type=float, default=0.0, help="at most a * source length + b tokens ...")
+    add("--max-len-b", type=int, default=200, help="... (default: fairseq's, 0 and 200)")
+    add("--max-tokens", type=int, default=4000, help="source tokens in a batch (default: 4000)")
+    add(
+        "--block-size",
+        type=int,
+        default=2000,
+        help="sentences that a kill can cost (default: 2000)",
+    )
+    add("--fp16", action="store_true", help="half precision; needs a GPU")
+    add("--cpu", action="store_true", help="do not use a GPU")
+    parser.set_defaults(run=generate)
+
+
+def generate(given: argparse.Namespace) -> None:
+    """Write one shard of a teacher corpus, or go on with it; see :mod:`.records` for the format."""
+    shard, shards = _check(given)
+    task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
+    pairs = read_subset(task, given.data, given.subset)
+    rows = range(len(pairs) * shard // shards, len(pairs) * (shard + 1) // shards)
+    name = f"{given.subset}.{task.cfg.source_lang}-{task.cfg.target_lang}"
+    path = shard_path(given.output, name, shard, shards)
+    device = torch.device("cuda" if torch.cuda.is_available() and not given.cpu else "cpu")
+    teacher = load_teacher(given.path, task, given.teacher_data, flag="--path")
+    settings = {
+        "format": 1,
+        "subset": given.subset,
+        "languages": [task.cfg.source_lang, task.cfg.target_lang],
+        "sentences": len(pairs),
+        "source_sha256": fingerprint_of_sources(pairs),
+        "dictionary_sha256": task.state.dictionary_sha256,
+        "teacher_sha256": teacher.files,
+        "search": {field: getattr(given, field) for field in SEARCH},
+        "device": device.type,
+        "versions": versions(),
+        "shard": f"{shard}/{shards}",
+        "rows": [rows.start, rows.stop],
+    }
+    finished = read_manifest(path)
+    if finished is not None and path.exists():
+        _require_same(finished["settings"], settings, path)
+        print(f"{path} is complete: nothing to do")
+        return
+    work = _Work(task, pairs, rows, teacher.max_positions()[0])
+    with BlockWriter(path, settings) as writer:
+        decoder = Decoder(task, teacher.models, given, device)
+        _write_blocks(writer, work, decoder, given.block_size)
+        counts = sum((Counter(note) for note in writer.notes), Counter[str]())
+        digest = hashlib.sha256()
+        for block in writer.blocks():
+            digest.update(block)
+        writer.finish({"settings": settings, "counts": dict(counts), "sha256": digest.hexdigest()})
+    print(f"{path}: " + ", ".join(f"{key} {value}" for key, value in sorted(counts.items())))
+
+
+def _check(given: argparse.Namespace) -> tuple[int, int]:
+    shard, _, shards = given.shard.partition("/")
+    if not (shard.isdecimal() and shards.isdecimal() and int(shard) < int(shards)):
+        raise InputError(f"--shard {given.shard} is no part; give I/N with I from 0 to N-1, as 0/4")
+    for flag in ("beam", "nbest", "max_len_b", "max_tokens", "block_size"):
+        if (value := getattr(given, flag)) < 1:
+            raise InputError(f"--{flag.replace('_', '-')} {value} is too small; give at least 1")
+    if given.nbest > given.beam:
+        raise InputError(
+            f"--nbest {given.nbest} is more than a --beam of {given.beam} finds; raise --beam"
+        )
+    if given.fp16 and (given.cpu or not torch.cuda.is_available()):
+        raise InputError("--fp16 needs a GPU, and none is used here; leave it out")
+    return int(shard), int(shards)
+
+
+def read_subset(task: DistillationTask, data: str, subset: str) -> Any:
+    """The language pairs of ``--subset``, or one line that says that there are none."""
+    try:
+        return task.language_pairs(data, subset)
+    except FileNotFoundError:
+        pair = f"{task.cfg.source_lang}-{task.cfg.target_lang}"
+        raise InputError(f"--subset {subset}: {data} holds no {subset} set of {pair}") from None
+
+
+def fingerprint_of_sources(pairs: Any) -> str:
+    """sha256 of all source token ids, sentence by sentence."""
+    digest = hashlib.sha256(pairs.src_sizes.astype("<i8").tobytes())
+    for row in range(len(pairs)):
+        digest.update(pairs.src[row].numpy().astype("<i4").tobytes())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """What else could change a translation."""
+    return {
+        "kd-plugin": __version__,
+        "fairseq": fairseq.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _require_same(theirs: Any, ours: Any, path: Path) -> None:
+    for name, value in ours.items():
+        if theirs.get(name) != value:
+            raise InputError(
+                f"{path} is complete and was made with {name} {theirs.get(name)}; this command "
+                f"says {value}: give another --output"
+            )
+
+
+class _Work:
+    """Which sentences are decoded, which repeat an earlier one, and which cannot be decoded."""
+
+    def __init__(self, task: Any, pairs: Any, rows: range, positions: float):
+        self.task, self.pairs, self.rows, self.positions = task, pairs, rows, positions
+        firsts: dict[bytes, int] = {}
+        self.same_as: dict[int, int] = {}
+        for row in rows:
+            source = hashlib.blake2b(pairs.src[row].numpy().tobytes(), digest_size=12).digest()
+            first = firsts.setdefault(source, row)
+            if first != row:
+                self.same_as[row] = first
+        self.repeated = set(self.same_as.values())
+        self.kept: dict[int, list[Record]] = {}  # hypotheses of sentences that will be repeated
+
+    def reason(self, row: int) -> str | None:
+        """Why a sentence cannot be decoded."""
+        size = int(self.pairs.src_sizes[row])
+        if size <= 1:  # the end of sentence alone
+            return "empty"
+        if size > self.positions:
+            return f"{size} tokens, and the teacher reads at most {int(self.positions)}"
+        return None
+
+    def to_decode(self, rows: Sequence[int]) -> list[int]:
+        return [row for row in rows if row not in self.same_as and self.reason(row) is None]
+
+    def record(self, row: int, found: dict[int, list[Record]]) -> Record:
+        """The line of a sentence; hypotheses that are needed again are kept."""
+        reason = self.reason(row)
+        if reason is not None:
+            return {"id": row, "hypotheses": [], "reason": reason}
+        first = self.same_as.get(row)
+        hypotheses = found[row] if first is None else self.kept[first]
+        self.keep(row, hypotheses)
+        record: Record = {"id": row, "hypotheses": hypotheses}
+        if not hypotheses:
+            record["reason"] = "scores not finite"
+        return record if first is None else {**record, "same_as": first}
+
+    def keep(self, row: int, hypotheses: list[Record]) -> None:
+        if row in self.repeated:
+            self.kept[row] = hypotheses
+
+    def note(self, record: Record) -> Iterator[str]:
+        """What the manifest counts."""
+        if not record["hypotheses"]:
+            short = record["reason"] if "tokens" not in record["reason"] else "too long"
+            yield f"undecoded: {short}"
+            return
+        best = record["hypotheses"][0]
+        yield "repeated sources" if "same_as" in record else "decoded"
+        if any(h["score"] is None for h in record["hypotheses"]):
+            yield "scores not finite"
+        if "capped" in best:
+            yield "best at the length limit"
+        if is_repetitive(best["tokens"]):
+            yield "best repetitive"
+        if best["text"] == self.task.src_dict.string(self.pairs.src[record["id"]]):
+            yield "best copies its source"
+
+
+def is_repetitive(tokens: Sequence[int], longest: int = 4, times: int = 4) -> bool:
+    """Whether some 1 to ``longest`` tokens stand ``times`` in a row (a definition of ours)."""
+    for n in range(1, longest + 1):
+        run = 0
+        for i in range(n, len(tokens)):
+            run = run + 1 if tokens[i] == tokens[i - n] else 0
+            if run >= n * (times - 1):
+                return True
+    return False
+
+
+def _write_blocks(writer: BlockWriter, work: _Work, decoder: Decoder, size: int) -> None:
+    done = len(writer.notes)
+    if work.repeated:
+        for block in writer.blocks():
+            for record in unpack(block):
+                work.keep(record["id"], record["hypotheses"])
+    starts = range(work.rows.start, work.rows.stop, size)
+    tokens = 0
+    with tqdm(total=len(work.rows), initial=min(done * size, len(work.rows)), unit="sent") as bar:
+        for start in starts[done:]:
+            rows = range(start, min(start + size, work.rows.stop))
+            found = decoder.decode(work.pairs, work.to_decode(rows))
+            records = [work.record(row, found) for row in rows]
+            note = Counter(key for record in records for key in work.note(record))
+            writer.write(pack(records), note)
+            tokens += sum(len(h["tokens"]) for best in found.values() for h in best[:1])
+            bar.update(len(rows))
+            bar.set_postfix_str(f"{tokens / max(bar.format_dict['elapsed'], 1e-9):.0f} tokens/s")

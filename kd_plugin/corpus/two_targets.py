@@ -1,0 +1,80 @@
+"""A corpus with two targets for each source: the reference and what a teacher wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq.data import BaseWrapperDataset
+
+from ..errors import InputError
+
+
+class TwoTargetDataset(BaseWrapperDataset):  # type: ignore[misc]
+    """A fairseq language pair whose batches also hold the teacher's text.
+
+    A batch is what the reference alone would give, plus ``sample["distilled"]``: a dictionary with
+    ``target`` and ``prev_output_tokens`` [B, T'] and ``ntokens``, sentence by sentence in the same
+    order. Batching, ordering and length limits see the longer of the two targets.
+    """
+
+    def __init__(self, reference: Any, distilled: Any):
+        """Join two ``LanguagePairDataset`` with equal sources (see :func:`require_same_sources`).
+
+        ``reference`` is taken over: its target sizes become the longer ones.
+        """
+        super().__init__(reference)
+        self.distilled = distilled.tgt
+        reference.tgt_sizes = np.maximum(reference.tgt_sizes, distilled.tgt_sizes)
+        reference.sizes = np.vstack((reference.src_sizes, reference.tgt_sizes)).T
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {**self.dataset[index], "distilled": self.distilled[index]}
+
+    def collater(self, samples: Sequence[Any], pad_to_length: Any = None) -> dict[str, Any]:
+        batch: dict[str, Any] = self.dataset.collater(samples, pad_to_length)
+        if batch:
+            swapped = [{**sample, "target": sample["distilled"]} for sample in samples]
+            twin = self.dataset.collater(
+                swapped, pad_to_length
+            )  # the same sources, so the same order
+            batch["distilled"] = {
+                "target": twin["target"],
+                "prev_output_tokens": twin["net_input"]["prev_output_tokens"],
+                "ntokens": twin["ntokens"],
+            }
+        return batch
+
+
+def require_same_sources(reference: Any, distilled: Any, split: str, flag: str) -> None:
+    """Check that two corpora translate the same sentences in the same order.
+
+    Raises:
+        InputError: another number of sentences, or a source that differs; the first one is named.
+    """
+    hint = "the teacher must translate this corpus, every line of it and in its order"
+    if len(reference) != len(distilled):
+        raise InputError(
+            f"{flag} has {len(distilled)} sentences in {split} and the data has {len(reference)}; "
+            f"{hint}"
+        )
+    if distilled.tgt is None:
+        raise InputError(f"{flag} has no target side in {split}; {hint}")
+    row = _first_difference(reference, distilled)
+    if row is not None:
+        ours, theirs = (data.src_dict.string(data.src[row]) for data in (reference, distilled))
+        raise InputError(
+            f"{flag} has another source in line {row + 1} of {split}: {theirs!r} instead of "
+            f"{ours!r}; {hint}"
+        )
+
+
+def _first_difference(reference: Any, distilled: Any) -> int | None:
+    other_length = np.flatnonzero(reference.src_sizes != distilled.src_sizes)
+    until = int(other_length[0]) if len(other_length) else len(reference)
+    for row in range(until):
+        if not torch.equal(reference.src[row], distilled.src[row]):
+            return row
+    return until if len(other_length) else None

@@ -1,0 +1,70 @@
+"""Flags of every distillation criterion, their rules, and the signature of a run."""
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from fairseq.criterions import CRITERION_DATACLASS_REGISTRY
+from fairseq.dataclass import FairseqDataclass
+from omegaconf import II
+
+from ..errors import InputError
+from ..version import __version__
+
+
+@dataclass
+class DistillationConfig(FairseqDataclass):  # type: ignore[misc]
+    """What all methods have; ``signature`` in a field's metadata is its name in the signature."""
+
+    nll_weight: float = field(
+        default=0.5, metadata={"help": "weight of the label-smoothed NLL", "signature": "nll"}
+    )
+    kd_weight: float = field(
+        default=0.5, metadata={"help": "weight of the distillation term", "signature": "kd"}
+    )
+    label_smoothing: float = field(
+        default=0.0,
+        metadata={"help": "epsilon of the terms whose target is a token; 0 turns smoothing off"},
+    )
+    sentence_avg: bool = II("optimization.sentence_avg")
+
+
+def check_weights(cfg: Any) -> None:
+    """Refuse weights and a smoothing that make no sense.
+
+    Raises:
+        InputError: a weight is negative or not finite, both are 0, or epsilon is not in [0, 1).
+    """
+    for flag, value in (("--nll-weight", cfg.nll_weight), ("--kd-weight", cfg.kd_weight)):
+        if not 0 <= value < math.inf:
+            raise InputError(f"{flag} {value} is no weight; give a finite number >= 0")
+    if cfg.nll_weight == cfg.kd_weight == 0:
+        raise InputError("--nll-weight 0 and --kd-weight 0 leave no loss; raise one of them")
+    if not 0 <= cfg.label_smoothing < 1:
+        raise InputError(
+            f"--label-smoothing {cfg.label_smoothing} is no share of probability; give a number "
+            ">= 0 and < 1, such as 0.1"
+        )
+
+
+def signature(name: str, cfg: Any, **sources: str) -> str:
+    """What can change a run's result, in one line; flags that are not set are left out.
+
+    Args:
+        name: the criterion's name.
+        cfg: the values of its flags.
+        sources: where teacher and text come from; empty ones are left out.
+    """
+    declared = fields(CRITERION_DATACLASS_REGISTRY[name])
+    named = {f.metadata["signature"]: f.name for f in declared if "signature" in f.metadata}
+    values = {short: getattr(cfg, flag) for short, flag in named.items()}
+    parts = {short: _plain(value) for short, value in values.items() if value is not None}
+    parts |= {what: source for what, source in sources.items() if source}
+    parts["ls"] = _plain(cfg.label_smoothing)
+    if cfg.sentence_avg:
+        parts["avg"] = "sentences"
+    return "|".join([name, *(f"{key}:{value}" for key, value in parts.items()), f"v:{__version__}"])
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, (int, float)) else str(value)

@@ -1,0 +1,49 @@
+r"""Sequence-level distillation (Kim and Rush, 2016, section 3.2).
+
+.. math:: \ell_j = -\log p(\hat y_j \mid x, \hat y_{<j})
+
+where :math:`\hat y` is the teacher's beam-search translation of x, the mode of its distribution
+over sentences. With ``--distilled-data`` the weight of the NLL belongs to the reference; without,
+the data's targets are the teacher's output. The teacher itself is not needed; with
+``--teacher-path`` validation also reports agreement with it. Translating the training set and
+interpolating (Seq-Inter) are steps of the corpus, not of the loss.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fairseq.criterions import register_criterion
+from torch import Tensor
+
+from ..errors import InputError
+from ..teachers import WholeBelief
+from .config import DistillationConfig
+from .distillation import DistillationCriterion
+
+
+@dataclass
+class SeqKDConfig(DistillationConfig):
+    nll_weight: float = field(
+        default=0.0, metadata={"help": "weight of the reference's NLL", "signature": "nll"}
+    )
+    kd_weight: float = field(
+        default=1.0, metadata={"help": "weight of the teacher text's NLL", "signature": "kd"}
+    )
+
+
+@register_criterion("seq_kd", dataclass=SeqKDConfig)
+class SeqKD(DistillationCriterion):
+    needs_teacher = False
+    gold_is_reference = True
+
+    def check(self, cfg: Any) -> None:
+        super().check(cfg)
+        if cfg.nll_weight and cfg.kd_weight and not self.task.cfg.distilled_data:
+            raise InputError(
+                f"--nll-weight {cfg.nll_weight} --kd-weight {cfg.kd_weight} weigh the reference "
+                "against the teacher's text, and the data has one of them; give the other with "
+                "--distilled-data, or set one weight to 0"
+            )
+
+    def token_loss(self, log_p: Tensor, q: WholeBelief, y: Tensor) -> Tensor:
+        return self.smoothed_nll(log_p, y)  # [N]

@@ -1,0 +1,78 @@
+r"""Word-level distillation (Kim and Rush, 2016, section 3.1).
+
+.. math:: \ell_j = T^2 \sum_v q_v (\log q_v - \log p_v)
+
+with teacher q and student p at temperature T, on the same target prefix. The paper's cross-entropy
+has the same gradient; this value is 0 for equal models. ``--kd-target`` keeps a part of the
+teacher's belief: the removal study of Zhang et al. (2023). Kept entries are not renormalised, what
+is removed is not spread.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from fairseq.criterions import register_criterion
+from fairseq.dataclass import ChoiceEnum
+from torch import Tensor
+
+from ..errors import InputError
+from ..probabilities import log_softmax
+from ..teachers import Belief, WholeBelief
+from .config import DistillationConfig
+from .distillation import DistillationCriterion
+
+
+@dataclass
+class WordKDConfig(DistillationConfig):
+    kd_temperature: float = field(
+        default=1.0,
+        metadata={
+            "help": "T of teacher and student in the distillation term, whose value is multiplied "
+            "by T squared",
+            "signature": "T",
+        },
+    )
+    kd_target: ChoiceEnum(["full", "top1", "no-top1", "top-k"]) = field(  # type: ignore[valid-type]
+        default="full",
+        metadata={
+            "help": "what is kept of the teacher: all, its likeliest token, all but that one (its "
+            "mass goes to the gold token), or its k likeliest",
+            "signature": "target",
+        },
+    )
+    kd_target_k: Optional[int] = field(
+        default=None, metadata={"help": "k of --kd-target top-k", "signature": "k"}
+    )
+
+
+@register_criterion("word_kd", dataclass=WordKDConfig)
+class WordKD(DistillationCriterion):
+    def check(self, cfg: Any) -> None:
+        super().check(cfg)
+        T, k, size = cfg.kd_temperature, cfg.kd_target_k, len(self.task.target_dictionary)
+        if not 0.01 <= T <= 100:
+            raise InputError(f"--kd-temperature {T} is out of range; give 0.01 to 100 (default 1)")
+        if cfg.kd_target == "top-k" and not 1 <= (k or 0) <= size:
+            given = "is not given" if k is None else f"{k} is out of range"
+            raise InputError(
+                f"--kd-target-k {given}; with --kd-target top-k give 1 to {size}, the vocabulary"
+            )
+        if cfg.kd_target != "top-k" and k is not None:
+            raise InputError(
+                f"--kd-target-k {k} has no effect with --kd-target {cfg.kd_target}; use top-k"
+            )
+
+    def token_loss(self, log_p: Tensor, q: WholeBelief, y: Tensor) -> Tensor:
+        T: float = self.cfg.kd_temperature
+        log_p = log_p if T == 1 else log_softmax(log_p / T)  # [N, V]
+        return T**2 * self.kept(q.at(T), y).divergence(log_p)  # [N]
+
+    def kept(self, q: WholeBelief, y: Tensor) -> Belief:
+        match str(self.cfg.kd_target):
+            case "top1":
+                return q.top(1)
+            case "no-top1":
+                return q.without_top(y)
+            case "top-k":
+                return q.top(self.cfg.kd_target_k)
+        return q

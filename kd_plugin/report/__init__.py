@@ -1,0 +1,1 @@
+"""Scores of translations, and what may be said about differences between them."""

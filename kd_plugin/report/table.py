@@ -1,0 +1,80 @@
+"""A comparison as Markdown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from .comparison import LEAST_SEEDS, LEVEL, RESAMPLES, Score, System
+from .scores import METRICS
+
+
+def markdown(
+    systems: Sequence[System],
+    origlang: Sequence[str],
+    baseline: str | None,
+    signatures: Mapping[str, str],
+    shuffles: int,
+    seed: int,
+) -> str:
+    """The table of all sentences, one for each original language, remarks and signatures."""
+    blocks = [table([(system, system.scores) for system in systems], baseline)]
+    for language, count in sorted(Counter(origlang).items()):
+        if language:
+            rows = [(system, system.by_origlang[language]) for system in systems]
+            blocks.append(f"Original language {language}, {count} of {len(origlang)} sentences:")
+            blocks.append(table(rows, baseline))
+    blocks += remarks(systems, baseline, shuffles, seed)
+    blocks.append("\n".join(f"    {metric}|{text}" for metric, text in signatures.items()))
+    return "\n\n".join(blocks)
+
+
+def table(rows: Sequence[tuple[System, Mapping[str, Score]]], baseline: str | None) -> str:
+    columns = ["system", "n", *METRICS]
+    columns += [f"{metric} vs {baseline}" for metric in METRICS] if baseline else []
+    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1)]
+    for system, scores in rows:
+        cells = [system.name, str(system.n), *(value(score) for score in scores.values())]
+        cells += [difference(score) for score in scores.values()] if baseline else []
+        lines.append(cells)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def value(score: Score) -> str:
+    text = f"{score.mean:.2f}"
+    if score.sd is not None:
+        text += f" ± {score.sd:.2f}"
+    if score.interval and len(score.runs) < LEAST_SEEDS:
+        text += " [{:.2f}, {:.2f}]".format(*score.interval)
+    return text
+
+
+def difference(score: Score) -> str:
+    if score.difference is None:
+        return ""
+    return f"{score.difference:+.2f}" + (" *" if score.significant else "")
+
+
+def remarks(systems: Sequence[System], baseline: str | None, shuffles: int, seed: int) -> list[str]:
+    """What the numbers mean, and what they do not: a line for each thing that occurs."""
+    lines = []
+    tested = sum(system.scores[METRICS[0]].p is not None for system in systems)
+    if tested:
+        lines.append(
+            f"*: differs from {baseline}, p < {LEVEL} after Holm's correction over {tested} "
+            f"row{'s' * (tested > 1)}; two-sided approximate randomisation stratified over seeds "
+            f"(Clark et al. 2011), {shuffles:,} shuffles, seed {seed}, on all sentences."
+        )
+    ones = [system.name for system in systems if system.n == 1]
+    twos = [system.name for system in systems if system.n == 2]
+    if ones:
+        lines.append(f"{', '.join(ones)}: one run speaks for no method.")
+    if twos:
+        lines.append(f"{', '.join(twos)}: two runs are too few to speak for a method.")
+    if ones or twos:
+        lines.append(
+            f"[ ]: 95 % bootstrap interval over sentences, {RESAMPLES:,} resamples, seed {seed}; "
+            "it covers other sentences, not other seeds. "
+            f"Differences are tested from {LEAST_SEEDS} seeds of both systems."
+        )
+    return lines

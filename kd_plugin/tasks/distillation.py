@@ -1,0 +1,250 @@
+"""Translation with a teacher at hand, and with two targets of a source where they are given."""
+
+import functools
+import logging
+import os
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+import numpy as np
+from fairseq.data import LanguagePairDataset
+from fairseq.dataclass import FairseqDataclass
+from fairseq.tasks import register_task
+from fairseq.tasks.translation import (
+    TranslationConfig,
+    TranslationTask,
+    load_langpair_dataset,
+)
+from fairseq.utils import resolve_max_positions, split_paths
+
+from ..corpus.two_targets import TwoTargetDataset, require_same_sources
+from ..decode_hook import add_decode_hook
+from ..errors import InputError
+from ..paths import absolute
+from ..teachers import dictionaries
+from ..teachers.checkpoints import load_teacher
+from ..teachers.live import LiveTeacher
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class TeacherConfig(FairseqDataclass):  # type: ignore[misc]
+    """What the task adds to fairseq's translation."""
+
+    teacher_path: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "teacher checkpoint(s), separated by colons; several are averaged in "
+            "probability space"
+        },
+    )
+    teacher_data: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "folder with the teacher's dict.*.txt, for a checkpoint whose own data path is gone"
+        },
+    )
+    distilled_data: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "second data folder: the same train sources in the same order, with a teacher's "
+            "translations as targets"
+        },
+    )
+
+
+@dataclass
+class DistillationTaskConfig(TeacherConfig, TranslationConfig):  # type: ignore[misc]
+    """Flags of ``--task distillation``."""
+
+
+@register_task("distillation", dataclass=DistillationTaskConfig)
+class DistillationTask(TranslationTask):  # type: ignore[misc]
+    """fairseq's translation task plus a frozen teacher and a second target.
+
+    ``teacher`` is a :class:`LiveTeacher`, or None without ``--teacher-path``. It is loaded when a
+    criterion first asks for it, so that translating with a student needs none.
+    """
+
+    cfg: DistillationTaskConfig
+
+    def __init__(self, cfg: Any, src_dict: Any, tgt_dict: Any):
+        super().__init__(cfg, src_dict, tgt_dict)
+        self.from_checkpoint = False
+        self.student_positions: Any = None
+        hashes = {code: dictionaries.fingerprint(words) for code, words in self.languages()}
+        self.state.merge_state_dict({"dictionary_sha256": hashes})
+
+    @classmethod
+    def setup_task(cls, cfg: Any, **kwargs: Any) -> "DistillationTask":
+        """Build the task; ``from_checkpoint=True`` when a finished run is only evaluated."""
+        folder = split_paths(cfg.data)[0] if cfg.data else ""
+        if not os.path.isdir(folder):
+            raise InputError(f"the data folder {folder!r} does not exist; name a binarised corpus")
+        task: DistillationTask = super().setup_task(cfg, **kwargs)
+        task.from_checkpoint = bool(kwargs.get("from_checkpoint"))
+        return task
+
+    @classmethod
+    def of_data(
+        cls, data: str, source_lang: Optional[str] = None, target_lang: Optional[str] = None
+    ) -> "DistillationTask":
+        """The task of a binarised folder outside of a run; languages are inferred if not given."""
+        cfg = DistillationTaskConfig(data=data, source_lang=source_lang, target_lang=target_lang)
+        cfg.train_subset, cfg.dataset_impl, cfg.required_seq_len_multiple = "train", None, 1
+        return cls.setup_task(cfg)
+
+    def languages(self) -> tuple[tuple[str, Any], tuple[str, Any]]:
+        """Language code and dictionary of the source and of the target."""
+        return (
+            (str(self.cfg.source_lang), self.src_dict),
+            (str(self.cfg.target_lang), self.tgt_dict),
+        )
+
+    # The student
+
+    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        model = super().build_model(cfg, from_checkpoint)
+        self.student_positions = model.max_positions()
+        return add_decode_hook(model)
+
+    def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        criterion = super().build_criterion(cfg, from_checkpoint)
+        if not hasattr(criterion, "needs_teacher"):
+            for flag, value in (
+                ("--teacher-path", self.cfg.teacher_path),
+                ("--distilled-data", self.cfg.distilled_data),
+            ):
+                if value:
+                    raise InputError(
+                        f"{flag} {value} is given, and --criterion {cfg._name} does not read it; "
+                        "choose a criterion of kd_plugin, or leave the flag out"
+                    )
+        return criterion
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Called for a checkpoint that is to be evaluated here: its dictionaries must be ours."""
+        recorded = state_dict.get("dictionary_sha256", {})
+        for language, hashed in self.state.dictionary_sha256.items():
+            if recorded.get(language, hashed) != hashed:
+                raise InputError(
+                    f"the checkpoint was trained with another dictionary of {language} than "
+                    f"dict.{language}.txt in {self.cfg.data}; name the data folder that it was "
+                    "trained from"
+                )
+
+    # The teacher
+
+    @functools.cached_property
+    def teacher(self) -> Optional[LiveTeacher]:
+        """The teacher(s) of ``--teacher-path``, loaded, checked and frozen."""
+        paths = self.cfg.teacher_path
+        if not paths:
+            if self.cfg.teacher_data:
+                raise InputError(
+                    f"--teacher-data {self.cfg.teacher_data} describes a teacher and none is given; "
+                    "add --teacher-path CHECKPOINT"
+                )
+            return None
+        try:
+            return load_teacher(paths, self, self.cfg.teacher_data)
+        except InputError as error:
+            if not self.from_checkpoint:
+                raise
+            logger.warning(f"evaluating without a teacher: {error}")
+            return None
+
+    # The data
+
+    def language_pairs(self, folder: str, split: str, combine: bool = False) -> LanguagePairDataset:
+        """One split of one binarised folder, read as fairseq's translation task does."""
+        return load_langpair_dataset(
+            folder,
+            split,
+            self.cfg.source_lang,
+            self.src_dict,
+            self.cfg.target_lang,
+            self.tgt_dict,
+            combine=combine,
+            dataset_impl=self.cfg.dataset_impl,
+            upsample_primary=self.cfg.upsample_primary,
+            left_pad_source=self.cfg.left_pad_source,
+            left_pad_target=self.cfg.left_pad_target,
+            max_source_positions=self.cfg.max_source_positions,
+            max_target_positions=self.cfg.max_target_positions,
+            load_alignments=self.cfg.load_alignments,
+            truncate_source=self.cfg.truncate_source,
+            num_buckets=self.cfg.num_batch_buckets,
+            shuffle=split != "test",
+            pad_to_multiple=self.cfg.required_seq_len_multiple,
+        )
+
+    def load_dataset(
+        self, split: str, epoch: int = 1, combine: bool = False, **kwargs: Any
+    ) -> None:
+        """Load a split; with ``--distilled-data`` its sentences get their second target."""
+        shards = split_paths(self.cfg.data)
+        shard = (epoch - 1) % len(shards) if split == self.cfg.train_subset else 0
+        data: Any = self.language_pairs(shards[shard], split, combine)
+        if self.cfg.distilled_data:
+            data = self._with_second_target(data, split, shard, combine)
+        self._require_positions(data, split)
+        self.datasets[split] = data
+
+    def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+        """fairseq's, but an evaluation reads every sentence.
+
+        With ``--required-batch-size-multiple`` above 1 (8 by default) fairseq drops a last batch
+        that is no multiple of it, and the longest sentences with it.
+        """
+        if dataset is not self.datasets.get(self.cfg.train_subset):
+            kwargs["required_batch_size_multiple"] = 1
+        return super().get_batch_iterator(dataset, *args, **kwargs)
+
+    def _with_second_target(self, reference: Any, split: str, shard: int, combine: bool) -> Any:
+        flag = f"--distilled-data {self.cfg.distilled_data}"
+        folders = [absolute(folder) for folder in split_paths(self.cfg.distilled_data)]
+        shards = len(split_paths(self.cfg.data))
+        if len(folders) != shards:
+            raise InputError(
+                f"{flag} names {len(folders)} folder(s) and the data {shards}; give one for each, "
+                "in the same order"
+            )
+        if not os.path.isdir(folders[shard]):
+            raise InputError(f"{flag} is no folder; name one with a binarised teacher corpus")
+        try:
+            distilled = self.language_pairs(folders[shard], split, combine)
+        except FileNotFoundError:
+            if split == self.cfg.train_subset:
+                raise InputError(
+                    f"{flag} holds no {split} set of {self.cfg.source_lang}-{self.cfg.target_lang}; "
+                    "name the folder of a binarised teacher corpus"
+                ) from None
+            logger.info(f"{flag} has no {split} set: it is evaluated on the reference alone")
+            return reference
+        for language, ours in self.languages():
+            theirs = dictionaries.load_dictionary(folders[shard], language)
+            if theirs is not None:
+                dictionaries.require_equal(theirs, ours, f"{flag}: its dictionary of {language}")
+        require_same_sources(reference, distilled, split, flag)
+        return TwoTargetDataset(reference, distilled)
+
+    def _require_positions(self, data: Any, split: str) -> None:
+        """Refuse a teacher that cannot read a sentence which the student will read."""
+        teacher = self.__dict__.get("teacher")  # as far as a criterion asked for it
+        if teacher is None:
+            return
+        sizes = np.asarray(data.sizes).reshape(len(data), -1)  # source and target tokens [n, 2]
+        ours = np.array(resolve_max_positions(self.max_positions(), self.student_positions))
+        theirs = np.array(teacher.max_positions())
+        read = (sizes <= ours[: sizes.shape[1]]).all(1, keepdims=True)
+        beyond = read & (sizes > theirs[: sizes.shape[1]])
+        if beyond.any():
+            row, side = (int(i) for i in np.argwhere(beyond)[0])
+            name = ("source", "target")[side]
+            raise InputError(
+                f"--teacher-path {self.cfg.teacher_path} reads at most {theirs[side]} {name} tokens "
+                f"and line {row + 1} of {split} has {sizes[row, side]}; give a teacher with more "
+                f"positions, or --max-{name}-positions {theirs[side]} to leave such sentences out"
+            )

@@ -1,0 +1,98 @@
+"""Teachers in memory: frozen fairseq models that read the student's batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from fairseq.models.transformer import TransformerDecoderBase, TransformerModelBase
+from fairseq.utils import resolve_max_positions
+from torch import Tensor
+
+from ..probabilities import is_plain_softmax, log_probabilities, log_softmax
+from .targets import WholeBelief
+
+
+class LiveTeacher:
+    """One or several frozen models; several are averaged in probability space.
+
+    An ensemble is one teacher whose logits are the logarithm of its members' mean probability, so
+    that a temperature applies to the mean. The models belong to nobody's module tree: they are not
+    optimised, not saved and not wrapped for data parallelism.
+    """
+
+    def __init__(self, models: Sequence[Any], files: Sequence[str] = ()):
+        """Freeze fairseq ``models``; ``files`` are the sha256 of their checkpoints."""
+        self.models = [model.eval().requires_grad_(False) for model in models]
+        self.files = list(files)
+
+    @property
+    def identity(self) -> str:
+        """What the run's signature says of the teacher."""
+        return "live." + "+".join(digest[:8] for digest in self.files)
+
+    def max_positions(self) -> tuple[float, float]:
+        """The longest source and target, in tokens, that every member reads."""
+        source, target = resolve_max_positions(*(model.max_positions() for model in self.models))
+        return source, target
+
+    def follow(self, student: torch.nn.Module) -> None:
+        """Move to the student's device and precision."""
+        like = next(p for p in student.parameters() if p.is_floating_point())
+        for model in self.models:
+            own = next(p for p in model.parameters() if p.is_floating_point())
+            if (own.device, own.dtype) != (like.device, like.dtype):
+                model.to(device=like.device, dtype=like.dtype)
+
+    @torch.no_grad()
+    def targets(self, net_input: Mapping[str, Any], real: Tensor) -> LiveTargets:
+        """Read a batch; ``real`` [B, T] is True at the target tokens that are no padding."""
+        return LiveTargets([_run(model.eval(), net_input, real) for model in self.models])
+
+
+@dataclass(frozen=True)
+class LiveTargets:
+    """What the members computed for the N real tokens; a belief is made slice by slice."""
+
+    members: Sequence[_Member]
+
+    def __len__(self) -> int:
+        return len(self.members[0].values)
+
+    @torch.no_grad()
+    def rows(self, start: int, stop: int) -> WholeBelief:
+        log_q = [member.log_q(start, stop) for member in self.members]  # M of [n, V]
+        if len(log_q) == 1:
+            return WholeBelief.of(log_q[0])
+        return WholeBelief.of(torch.stack(log_q).logsumexp(0) - math.log(len(log_q)))
+
+
+@dataclass(frozen=True)
+class _Member:
+    """Decoder features [N, D] and the layer that projects them, or log-probabilities [N, V]."""
+
+    values: Tensor
+    output_layer: Any = None
+
+    def log_q(self, start: int, stop: int) -> Tensor:
+        values = self.values[start:stop]
+        return values if self.output_layer is None else log_softmax(self.output_layer(values))
+
+
+def _run(model: Any, net_input: Mapping[str, Any], real: Tensor) -> _Member:
+    if _projects_features(model):
+        features = model(**net_input, features_only=True)[0]  # [B, T, D]
+        return _Member(features[real], model.decoder.output_layer)
+    return _Member(log_probabilities(model, model(**net_input), real))
+
+
+def _projects_features(model: Any) -> bool:
+    """Whether logits are ``output_layer(features)``, so that padding need not be projected."""
+    return (
+        getattr(type(model), "forward", None) is TransformerModelBase.forward
+        and getattr(type(model.decoder), "forward", None) is TransformerDecoderBase.forward
+        and is_plain_softmax(model)
+    )

@@ -1,0 +1,83 @@
+"""The one type that every teacher returns, and what a method may ask of it.
+
+A belief is exact for the entries that it keeps. What is cut away (top-k, top-1) is dropped: it is
+neither spread over the other tokens nor are the kept entries renormalised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..probabilities import log_softmax
+
+
+@dataclass(frozen=True)
+class Belief:
+    """Next-token probabilities at n positions: of all V tokens, or of the K tokens in ``ids``.
+
+    ``log_q`` is finite everywhere; where ``q`` is 0 it means nothing.
+    """
+
+    q: Tensor  # [n, V], or [n, K] with ids
+    log_q: Tensor  # as q
+    ids: Tensor | None = None  # [n, K]
+
+    def divergence(self, log_p: Tensor) -> Tensor:
+        r"""How far log-probabilities ``log_p`` [n, V] are from the belief, in nats [n].
+
+        .. math:: \sum_v q_v (\log q_v - \log p_v)
+
+        over the entries that are kept: the KL divergence of a whole belief, 0 for equal models.
+        """
+        log_p = log_p if self.ids is None else log_p.gather(-1, self.ids)
+        return (self.q * (self.log_q - log_p)).sum(-1)
+
+
+class WholeBelief(Belief):
+    """Probabilities of all V tokens, from which a method takes what it needs."""
+
+    @classmethod
+    def of(cls, log_q: Tensor) -> WholeBelief:
+        """From log-probabilities [n, V]."""
+        return cls(log_q.exp(), log_q)
+
+    def at(self, temperature: float) -> WholeBelief:
+        """At another temperature: ``q ** (1 / T)``, normalised."""
+        return self if temperature == 1 else self.of(log_softmax(self.log_q / temperature))
+
+    def top(self, k: int) -> Belief:
+        """Only the k likeliest tokens of each position, likeliest first."""
+        log_q, ids = self.log_q.topk(k, -1)
+        return Belief(log_q.exp(), log_q, ids)
+
+    def without_top(self, y: Tensor) -> Belief:
+        """The likeliest token's mass moved to ``y`` [n]; unchanged where they are the same."""
+        y, best = y.unsqueeze(-1), self.best().unsqueeze(-1)  # [n, 1]
+        mass, log_mass = self.q.gather(-1, best), self.log_q.gather(-1, best)
+        both = torch.logaddexp(self.log_q.gather(-1, y), log_mass).where(y != best, log_mass)
+        return Belief(
+            self.q.scatter(-1, best, 0).scatter_add(-1, y, mass),
+            self.log_q.scatter(-1, y, both),
+        )
+
+    def best(self) -> Tensor:
+        """The likeliest token of each position [n]."""
+        return self.log_q.argmax(-1)
+
+    def nll(self, y: Tensor) -> Tensor:
+        """Negative log-probability of tokens ``y`` [n], in nats [n]."""
+        return -self.log_q.gather(-1, y.unsqueeze(-1)).squeeze(-1)
+
+
+class Targets(Protocol):
+    """A teacher's beliefs about the N real tokens of a batch, computed when they are asked for."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    def rows(self, start: int, stop: int) -> WholeBelief:
+        """The belief about real tokens ``start .. stop`` of the batch, at temperature 1."""

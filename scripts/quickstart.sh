@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# From nothing to a table: set up, toy data, a teacher, its corpus, students, scores, a picture.
+#
+# usage: ./scripts/quickstart.sh [--output FOLDER] [--seeds N] [--smoke]
+#                                [--data NAME [--from FOLDER] --teacher FILE --student FILE]
+#
+#   --output   where everything goes (default: quickstart)
+#   --seeds    students of each kind (default: 3, the fewest that allow a statement)
+#   --smoke    4,000 pairs, few updates, one seed: checks that everything runs and claims nothing
+#   --data     a data set of configs/data (default: toy); --from is the folder of its raw files
+#   --teacher, --student  model files (default: configs/models/NAME-teacher.args, NAME-student.args)
+#
+# Three kinds of students: without distillation, with word-level and with sequence-level distillation
+# from one teacher. Two jobs run side by side, each on one thread. Run again it resumes and repeats
+# nothing. On two CPU cores the toy takes about a quarter of an hour after installing.
+#
+# example: ./scripts/quickstart.sh
+# example: ./scripts/quickstart.sh --data multi30k --from multi30k/data/task1/raw --output m30k
+
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+[ "${1:-}" != --help ] || show_help
+
+output=quickstart seeds=3 data=toy smoke=0 from=() teacher="" student=""
+while [ "$#" -gt 0 ]; do
+    case "$1" in
+        --output) output="$(need "$@")" ;;
+        --seeds) seeds="$(need "$@")" ;;
+        --data) data="$(need "$@")" ;;
+        --from) from=(--from "$(need "$@")") ;;
+        --teacher) teacher="$(need "$@")" ;;
+        --student) student="$(need "$@")" ;;
+        --smoke)
+            smoke=1
+            shift
+            continue
+            ;;
+        *) die "unknown argument $1; see --help" ;;
+    esac
+    shift 2
+done
+teacher="${teacher:-$ROOT/configs/models/$data-teacher.args}"
+student="${student:-$ROOT/configs/models/$data-student.args}"
+
+"$ROOT/scripts/setup.sh"
+# shellcheck source=scripts/common.sh
+. "$ROOT/scripts/common.sh"
+export OMP_NUM_THREADS=1
+mkdir -p "$output"
+
+pairs=() teacher_flags=() student_flags=()
+if [ "$smoke" = 1 ]; then
+    seeds=1
+    pairs=(--train-pairs 4000) teacher_flags=(--max-update 150) student_flags=(--max-update 60)
+fi
+
+# Progress: nominal shares of the whole work, and the time that is left by what the done ones took.
+total=$((28 + 12 + seeds * 3 * 7)) finished=0 fresh=0 began="$SECONDS"
+say() { # say SHARE TEXT: SHARE of the work was done before this step
+    finished=$((finished + $1))
+    local left="" spent=$((SECONDS - began))
+    if [ "$fresh" = 1 ] && [ "$finished" -gt 0 ] && [ "$spent" -gt 20 ]; then
+        left=", about $((spent * (total - finished) / finished / 60 + 1)) min left"
+    fi
+    echo "[$((SECONDS / 60)) min] $2$left" >&2
+}
+
+say 0 "data: $data"
+"$ROOT/scripts/prepare_data.sh" "$data" "$output/data" "${from[@]}" "${pairs[@]}" \
+    > "$output/prepare.log" 2>&1 || die "see the end of $output/prepare.log"
+bin="$output/data/bin"
+[ -f "$output/teacher/done" ] || fresh=1
+
+say 0 "teacher: training (log: $output/teacher/train.log), and students without distillation"
+best=checkpoint_last.pt
+search=(--beam 5 --max-len-a 2 --max-len-b 10) # the limit spares time on models that do not stop yet
+train() { # train NAME MODEL FLAGS...
+    local name="$1" model="$2"
+    shift 2
+    "$ROOT/scripts/train.sh" "$bin" "$output/$name" "$model" "$@"
+}
+run_students() { # run_students KIND FLAGS...: one for each seed, then its translations
+    local kind="$1" seed
+    shift
+    for ((seed = 1; seed <= seeds; seed++)); do
+        train "$kind.$seed" "$student" "${student_flags[@]}" --seed "$seed" "$@"
+        "$ROOT/scripts/translate.sh" "$bin" "$output/$kind.$seed/$best" test \
+                "$output/$kind.$seed.hyp" "${search[@]}" >> "$output/$kind.$seed/translate.log" 2>&1 ||
+            die "see the end of $output/$kind.$seed/translate.log"
+    done
+}
+both() { # wait for two jobs
+    local job
+    for job in "$@"; do wait "$job" || die "a job failed; its message stands above"; done
+}
+
+train teacher "$teacher" "${teacher_flags[@]}" --seed 1 &
+first="$!"
+run_students none &
+second="$!"
+both "$first" "$second"
+
+say $((28 + seeds * 7)) "teacher corpus, and students with word-level distillation"
+(
+    "$ROOT/scripts/generate_corpus.sh" "$bin" "$output/teacher/$best" "$output/distilled" "${search[@]}" \
+        > "$output/generate.log" 2>&1 || die "see the end of $output/generate.log"
+    "$ROOT/scripts/translate.sh" "$bin" "$output/teacher/$best" test "$output/teacher.hyp" "${search[@]}" \
+        > "$output/teacher/translate.log" 2>&1 || die "see the end of $output/teacher/translate.log"
+    run_students seq_kd --criterion seq_kd --distilled-data "$output/distilled/bin"
+) &
+first="$!"
+run_students word_kd --criterion word_kd --teacher-path "$output/teacher/$best" &
+second="$!"
+both "$first" "$second"
+
+say $((12 + 2 * seeds * 7)) "scores"
+runs() { # the translations of a kind, separated by commas
+    local list="" seed
+    for ((seed = 1; seed <= seeds; seed++)); do list="$list,$output/$1.$seed.hyp"; done
+    echo "${list#,}"
+}
+target="$(sed -n 's/^languages: *\[.*, *\(.*\)\].*/\1/p' "$ROOT/configs/data/$data.yaml")"
+fairseq-kd score --references "$output/data/text/raw/test.$target" --baseline none \
+    --system "none=$(runs none)" --system "word_kd=$(runs word_kd)" \
+    --system "seq_kd=$(runs seq_kd)" --system "teacher=$output/teacher.hyp" \
+    --checkpoint-rule last --json "$output/scores.json" --plot "$output/scores.png" \
+    > "$output/scores.md.partial"
+mv "$output/scores.md.partial" "$output/scores.md"
+cat "$output/scores.md"
+if [ "$smoke" = 1 ]; then
+    echo "smoke: everything ran; these numbers say nothing about any method"
+elif [ "$data" = toy ]; then
+    python "$ROOT/scripts/verdict.py" "$output/scores.json"
+fi
+echo "table $output/scores.md, picture $output/scores.png" >&2

@@ -1,0 +1,77 @@
+"""What many tests share: a corpus and trained teachers, made once."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two threads stall on small models
+
+from pathlib import Path
+
+import pytest
+
+from . import support
+
+SIZES = {"train": 150, "valid": 23, "test": 11}
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return support.write_corpus(tmp_path_factory.mktemp("data") / "bin", SIZES)
+
+
+@pytest.fixture(scope="session")
+def distilled(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The train and valid sources with other targets, as a teacher might write them."""
+    pairs = {}
+    for split in ("train", "valid"):
+        sources = (data.with_name("bin.text") / f"{split}.xx").read_text().splitlines()
+        pairs[split] = [(line, line.upper() + " W0") for line in sources]
+    return support.binarise(tmp_path_factory.mktemp("distilled") / "bin", pairs, data)
+
+
+@pytest.fixture(scope="session")
+def teacher(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Transformer wider and deeper than the student, trained for a moment by stock fairseq."""
+    folder = tmp_path_factory.mktemp("teacher")
+    support.fairseq_train(
+        data,
+        folder,
+        *support.WIDER,
+        "--criterion",
+        "label_smoothed_cross_entropy",
+        "--max-update",
+        25,
+        "--seed",
+        3,
+    )
+    return folder / "checkpoint_last.pt"
+
+
+@pytest.fixture(scope="session")
+def second_teacher(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An LSTM."""
+    folder = tmp_path_factory.mktemp("lstm")
+    support.fairseq_train(
+        data,
+        folder,
+        "--arch",
+        "lstm",
+        "--encoder-embed-dim",
+        10,
+        "--decoder-embed-dim",
+        10,
+        "--encoder-hidden-size",
+        12,
+        "--decoder-hidden-size",
+        12,
+        "--decoder-out-embed-dim",
+        10,
+        "--criterion",
+        "cross_entropy",
+        "--max-update",
+        15,
+        "--seed",
+        4,
+    )
+    return folder / "checkpoint_last.pt"

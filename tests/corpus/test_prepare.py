@@ -1,0 +1,167 @@
+"""Raw text, however odd, becomes clean lines in which nothing is lost unseen."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from kd_plugin import cli
+
+WORDS = "eins zwei drei vier fünf sechs sieben acht neun zehn".split()
+CONFIG = """
+where: somewhere
+languages: [xx, yy]
+train: train
+valid: [val, valid]
+tests: [first, second]
+subwords: {type: bpe, joint: JOINT, size: 60}
+clean: {max_words: 9, max_ratio: 3}
+"""
+
+
+def plenty(code: str, count: int = 60) -> list[str]:
+    """Lines that no rule drops."""
+    return [
+        f"{code} {WORDS[i % 10]} {WORDS[(i * 7) % 10]} {WORDS[(i * 3) % 10]}" for i in range(count)
+    ]
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for code in ("xx", "yy"):
+        with gzip.open(folder / f"train.{code}.gz", "wb") as file:
+            file.write("".join(f"{line}\n" for line in plenty(code)).encode())
+        for name, count in (("val", 5), ("first", 4), ("second", 3)):
+            (folder / f"{name}.{code}").write_text(
+                "\n".join(plenty(code, count))
+            )  # no last newline
+    return folder
+
+
+def run(raw: Path, *flags: str, joint: bool = True) -> Path:
+    config, output = raw.with_name("config.yaml"), raw.with_name("out")
+    config.write_text(CONFIG.replace("JOINT", str(joint).lower()))
+    cli.main(["prepare", str(config), "--from", str(raw), "--output", str(output), *flags])
+    return output
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").split("\n")[:-1]
+
+
+def test_every_split_comes_through(raw: Path) -> None:
+    output = run(raw)
+    sizes = {"train": 60, "valid": 5, "test": 4, "test1": 3}
+    for split, size in sizes.items():
+        for code in ("xx", "yy"):
+            assert lines(output / "raw" / f"{split}.{code}") == plenty(code, size)
+            pieces = lines(output / "subwords" / f"{split}.{code}")
+            joined = [p.replace(" ", "").replace("\u2581", " ").strip() for p in pieces]
+            assert joined == plenty(code, size)
+    manifest = json.loads((output / "manifest.json").read_text())
+    assert manifest["lines"]["train.xx"] == 60
+    assert manifest["dropped"] == {}
+    assert (output / "subwords" / "joint.model").exists()
+
+
+def test_a_model_for_each_side(raw: Path) -> None:
+    output = run(raw, joint=False)
+    assert {p.name for p in (output / "subwords").glob("*.model")} == {"xx.model", "yy.model"}
+
+
+ODD = {
+    "a\tb  c": "a b c",
+    "windows line\r": "windows line",
+    "no\u00a0break\u2028separator\x85next": "no break separator next",
+    "שלום עולם": "שלום עולם",
+    "e\u0301 combining": "e\u0301 combining",
+    " \t ": None,
+    "word " * 10: None,
+    "one two three four": None,  # against a target of one word
+}
+
+
+def test_odd_lines_are_normalised_or_dropped_and_counted(raw: Path) -> None:
+    source, target = plenty("xx"), plenty("yy")
+    source += ODD
+    target += ["a b"] * (len(ODD) - 1) + ["one"]
+    text = "\n".join(source).encode() + b"\nnot \xff utf-8\n"
+    with gzip.open(raw / "train.xx.gz", "wb") as file:
+        file.write(text)
+    with gzip.open(raw / "train.yy.gz", "wb") as file:
+        file.write(("\n".join(target) + "\na b\n").encode())
+    output = run(raw)
+    kept = [expected for expected in ODD.values() if expected is not None]
+    assert lines(output / "raw" / "train.xx")[60:] == kept
+    assert len(lines(output / "raw" / "train.yy")) == 60 + len(kept)
+    assert json.loads((output / "manifest.json").read_text())["dropped"] == {
+        "empty": 1, "over 9 words": 1, "lengths differ by over 3": 1, "not UTF-8": 1,
+    }  # fmt: skip
+
+
+def test_an_empty_line_of_a_test_set_stays(raw: Path) -> None:
+    (raw / "first.xx").write_text("xx eins\n\nxx zwei\n\n")
+    assert lines(run(raw) / "raw" / "test.xx") == ["xx eins", "", "xx zwei", ""]
+
+
+def test_only_so_many_training_pairs(raw: Path) -> None:
+    assert len(lines(run(raw, "--train-pairs", "40") / "subwords" / "train.yy")) == 40
+
+
+def test_a_finished_folder_is_left_alone(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = run(raw)
+    before = (output / "subwords" / "train.xx").stat().st_mtime_ns
+    run(raw)
+    assert "is complete: nothing to do" in capsys.readouterr().out
+    assert (output / "subwords" / "train.xx").stat().st_mtime_ns == before
+
+
+def test_the_toy_needs_no_folder(tmp_path: Path) -> None:
+    config = tmp_path / "toy.yaml"
+    toy = "{train: 300, valid: 9, test: 7, references: 2, damage: 0.1, seed: 2}"
+    config.write_text(
+        f"generator: toy\ntoy: {toy}\nreferences: 2\n"
+        + CONFIG.replace("[xx, yy]", "[de, en]")
+        .replace("[first, second]", "[test]")
+        .replace("size: 60", "size: 300")
+        .replace("max_words: 9", "max_words: 99")
+        .replace("JOINT", "true")
+    )
+    cli.main(["prepare", str(config), "--output", str(tmp_path / "out")])
+    assert len(lines(tmp_path / "out" / "raw" / "train.de")) == 300
+    assert len(lines(tmp_path / "out" / "raw" / "test.en1")) == 7
+    assert {p.name for p in tmp_path.iterdir()} == {"toy.yaml", "out"}
+
+
+def test_bad_input(raw: Path) -> None:
+    def refused(words: str) -> None:
+        with pytest.raises(SystemExit, match=f"^fairseq-kd: error: .*{words}"):
+            run(raw)
+        assert not raw.with_name("out").exists()
+
+    (raw / "second.yy").write_bytes(b"fine\nnot \xff fine\nfine\n")
+    refused(r"test1\.yy, line 2 is not UTF-8; mend the file")
+    (raw / "second.yy").write_text("one\ntwo\n")
+    refused(r"second: the sides differ in their number of lines: \{'xx': 3, 'yy': 2\}")
+    (raw / "second.yy").unlink()
+    refused(r"holds neither second\.yy nor second\.yy\.gz")
+
+
+def test_a_file_of_another_version_is_refused(raw: Path) -> None:
+    config = raw.with_name("other.yaml")
+    config.write_text(CONFIG.replace("JOINT", "true") + f"sha256: {{valid.xx: {'a' * 64}}}\n")
+    command = ["prepare", str(config), "--from", str(raw), "--output", str(raw.with_name("o"))]
+    with pytest.raises(SystemExit, match=r"val\.xx is not the file that the configuration names"):
+        cli.main(command)
+
+
+def test_no_folder_is_given(raw: Path) -> None:
+    config = raw.with_name("config.yaml")
+    config.write_text(CONFIG)
+    with pytest.raises(SystemExit, match=r"give --from FOLDER with its files .somewhere"):
+        cli.main(["prepare", str(config), "--output", str(raw.with_name("o"))])

@@ -1,0 +1,67 @@
+"""The papers' equations as plain loops in float64, one token and one word at a time.
+
+Written from the papers; nothing of the package is used. Every function returns the value and the
+derivative of that value by each of the student's logits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+Row = list[float]
+Term = tuple[float, Row]
+
+
+def softmax(logits: Sequence[float], temperature: float = 1.0) -> Row:
+    """Probabilities of logits at a temperature."""
+    highest = max(logits)
+    weights = [math.exp((z - highest) / temperature) for z in logits]
+    return [w / sum(weights) for w in weights]
+
+
+def smoothed_nll(logits: Row, gold: int, epsilon: float) -> Term:
+    """Cross-entropy with (1 - epsilon) on the gold token and epsilon shared by the V - 1 others."""
+    p, size = softmax(logits), len(logits)
+    target = [epsilon / (size - 1)] * size
+    target[gold] = 1 - epsilon
+    value = -sum(t * math.log(p[v]) for v, t in enumerate(target))
+    return value, [p[v] - target[v] for v in range(size)]
+
+
+def mean_teacher(members: Sequence[Row], temperature: float) -> Row:
+    """Probabilities of an ensemble: the members' mean, then the temperature."""
+    each = [softmax(member) for member in members]
+    mean = [sum(p[v] for p in each) / len(each) for v in range(len(each[0]))]
+    return softmax([math.log(m) for m in mean], temperature)
+
+
+def word_kd(
+    logits: Row,
+    members: Sequence[Row],
+    gold: int,
+    temperature: float = 1.0,
+    target: str = "full",
+    k: int = 0,
+) -> Term:
+    """T^2 sum q (log q - log p) over the entries of the teacher that the target keeps."""
+    p, q = softmax(logits, temperature), mean_teacher(members, temperature)
+    ranking = sorted(range(len(q)), key=lambda v: -q[v])
+    kept = dict(enumerate(q))
+    if target == "top1":
+        kept = {ranking[0]: q[ranking[0]]}
+    elif target == "top-k":
+        kept = {v: q[v] for v in ranking[:k]}
+    elif target == "no-top1" and ranking[0] != gold:
+        kept[gold] += kept.pop(ranking[0])
+    value = sum(mass * (math.log(mass) - math.log(p[v])) for v, mass in kept.items())
+    mass = sum(kept.values())
+    slope = [temperature * (p[v] * mass - kept.get(v, 0.0)) for v in range(len(q))]
+    return temperature**2 * value, slope
+
+
+def total(terms: Sequence[tuple[float, Term]]) -> Term:
+    """A weighted sum of terms at one position."""
+    size = len(terms[0][1][1])
+    value = sum(weight * term[0] for weight, term in terms)
+    return value, [sum(weight * term[1][v] for weight, term in terms) for v in range(size)]

@@ -1,0 +1,73 @@
+"""The README's commands run, and what it lists exists."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fairseq.criterions import CRITERION_REGISTRY
+
+from kd_plugin.criterions.distillation import DistillationCriterion
+
+from .support import SCHEDULE, TINY, command, write_lines
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+METHODS = sorted(n for n, c in CRITERION_REGISTRY.items() if issubclass(c, DistillationCriterion))
+
+
+PAGES = sorted(p.relative_to(ROOT) for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def commands(text: str) -> list[str]:
+    """Every command of every bash block, continuation lines joined."""
+    blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.S)
+    return [line for block in blocks for line in block.replace("\\\n", "").splitlines() if line]
+
+
+def test_every_command_runs(tmp_path: Path) -> None:
+    """In the README's order and folder layout; models are made tiny and runs short."""
+    write_lines(tmp_path / "text", {"train": 60, "valid": 9, "test": 7}, ("de", "en"))
+    shorter = [*(flag for flag in TINY), *SCHEDULE, "--max-update", "2", "--max-epoch", "1"]
+    shorter = [f for f in shorter if f not in ("--arch", "transformer", "--no-epoch-checkpoints")]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = []
+    for line in commands(README):
+        name = line.split()[0]
+        if name in ("pip", "./scripts/test.sh"):
+            continue
+        line += " " + " ".join(shorter) if name == "fairseq-train" else ""
+        line += " --cpu --max-len-b 9" if "generate" in line[:20] else ""
+        call = subprocess.run(
+            ["bash", "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert call.returncode == 0, line + call.stdout + call.stderr
+        done.append(name)
+    assert done.count("fairseq-train") == 3
+    assert {"fairseq-preprocess", "fairseq-kd", "fairseq-generate"} <= set(done)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_listed_with_its_page(method: str) -> None:
+    assert f"| `{method}` |" in README
+    assert f"(docs/methods/{method}.md)" in README
+    page = (ROOT / "docs" / "methods" / f"{method}.md").read_text()
+    assert f"--criterion {method}" in page
+
+
+def test_the_table_of_flags_is_current(tmp_path: Path) -> None:
+    done = command("python", ROOT / "docs" / "tables.py", "--check", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_and_files_exist(page: Path) -> None:
+    text = (ROOT / page).read_text()
+    for link in re.findall(r"\]\((?!https?:)([^)#]*)", text):
+        assert not link or (ROOT / page.parent / link).exists(), link
+    for path in re.findall(r"`((?:kd_plugin|scripts|tests|docs|benchmarks)/[\w/.]+)`", text):
+        assert (ROOT / path).exists() or "reverse_kd" in path or "my_kd" in path, path

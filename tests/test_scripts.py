@@ -1,0 +1,214 @@
+"""The real scripts, with stand-ins on PATH for the commands that train and decode."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = sorted(p.name for p in (ROOT / "scripts").glob("*.sh") if p.name != "common.sh")
+
+FAKE = """#!/usr/bin/env bash
+printf '%s' "$(basename "$0")" >> "$CALLS"
+printf ' %q' "$@" >> "$CALLS"
+echo >> "$CALLS"
+"""
+
+
+@pytest.fixture
+def calls(tmp_path: Path) -> Path:
+    """Where the stand-ins of fairseq-train and fairseq-kd write how they were called."""
+    (tmp_path / "fake").mkdir()
+    for name, more in (
+        ("fairseq-train", 'exit "${TRAIN_RC:-0}"'),
+        ("fairseq-kd", '[ "$1" != user-dir ] || echo USERDIR'),
+    ):
+        path = tmp_path / "fake" / name
+        path.write_text(FAKE + more + "\n")
+        path.chmod(0o755)
+    return tmp_path / "calls"
+
+
+def run(
+    name: str, *arguments: object, calls: Path, **extra: str
+) -> subprocess.CompletedProcess[str]:
+    path = f"{calls.parent / 'fake'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {
+        **os.environ,
+        "PATH": path,
+        "CALLS": str(calls),
+        "VIRTUAL_ENV": sys.prefix,
+        **extra,
+    }
+    command = [str(ROOT / "scripts" / name), *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=calls.parent, env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+def called(calls: Path, name: str) -> list[list[str]]:
+    lines = calls.read_text().splitlines() if calls.exists() else []
+    return [line.split()[1:] for line in lines if line.split()[0] == name]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_is_the_header(name: str, calls: Path) -> None:
+    done = run(name, "--help", calls=calls)
+    assert done.returncode == 0, done.stderr
+    assert f"usage: ./scripts/{name}" in done.stdout
+    assert f"example: ./scripts/{name}" in done.stdout
+    assert "set -euo" not in done.stdout
+    assert not calls.exists()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "model.args"
+    path.write_text("# Values of ours.\n--arch tiny  # small\n--adam-betas '(0.9,0.98)'\n")
+    return path
+
+
+def test_train_passes_the_models_flags_and_ours(calls: Path, model: Path, tmp_path: Path) -> None:
+    save = tmp_path / "save"
+    done = run("train.sh", "DATA", save, model, "--seed", 3, calls=calls)
+    assert done.returncode == 0, done.stderr
+    (command,) = called(calls, "fairseq-train")
+    assert command[:3] == ["DATA", "--user-dir", "USERDIR"]
+    assert command[-5:] == ["--adam-betas", r"\(0.9\,0.98\)", "--seed", "3", "--cpu"]
+    assert command.index("--criterion") < command.index("--arch")
+    assert (save / "done").exists()
+    assert run("train.sh", "DATA", save, model, "--seed", 3, calls=calls).returncode == 0
+    assert len(called(calls, "fairseq-train")) == 1  # done is done
+    other = run("train.sh", "DATA", save, model, "--seed", 4, calls=calls)
+    assert other.returncode == 1
+    assert other.stderr == (
+        f"train.sh: error: {save} was trained by another command; give another folder, or "
+        "remove it\n"
+    )
+
+
+def test_a_training_that_fails_is_not_done(calls: Path, model: Path, tmp_path: Path) -> None:
+    done = run("train.sh", "DATA", tmp_path / "save", model, calls=calls, TRAIN_RC="3")
+    assert done.returncode == 1
+    assert "train.sh: error: training failed; see the end of" in done.stderr
+    assert not (tmp_path / "save" / "done").exists()
+    assert run("train.sh", "DATA", tmp_path / "save", model, calls=calls).returncode == 0
+
+
+def test_ranks_on_a_cpu_are_processes(calls: Path, model: Path, tmp_path: Path) -> None:
+    run("train.sh", "DATA", tmp_path / "save", model, "--ranks", 2, "--seed", 1, calls=calls)
+    first, second = sorted(
+        called(calls, "fairseq-train"), key=lambda c: c[c.index("--distributed-rank") + 1]
+    )
+    for rank, command in enumerate((first, second)):
+        assert command[command.index("--distributed-rank") + 1] == str(rank)
+        assert command[command.index("--distributed-world-size") + 1] == "2"
+        assert "--distributed-no-spawn" in command
+    where = "--distributed-init-method"
+    assert first[first.index(where) + 1] == second[second.index(where) + 1]
+
+
+def test_a_corpus_is_generated_then_binarised(calls: Path, tmp_path: Path) -> None:
+    output = tmp_path / "distilled"
+    run("generate_corpus.sh", "DATA", "T.pt", output, "--beam", 4, calls=calls)
+    generate, binarise = called(calls, "fairseq-kd")
+    assert generate == [
+        "generate", "DATA", "--path", "T.pt", "--output", f"{output}/corpus", "--beam", "4",
+    ]  # fmt: skip
+    assert binarise == [
+        "binarise", f"{output}/corpus", "DATA", "--output", f"{output}/bin",
+        "--undecoded", "reference",
+    ]  # fmt: skip
+
+
+def test_translations_are_written_once(calls: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.txt"
+    corpus = tmp_path / "out.txt.corpus"
+    corpus.mkdir()
+    (corpus / "test1.xx-yy.shard0-of-1.jsonl.gz").touch()
+    run("translate.sh", "DATA", "S.pt", "test1", output, "--beam", 2, calls=calls)
+    generate, text = called(calls, "fairseq-kd")
+    assert generate[:4] == ["generate", "DATA", "--path", "S.pt"]
+    assert text == [
+        "text", str(corpus), "--subset", "test1", "-s", "xx", "-t", "yy", "--output", str(output),
+    ]  # fmt: skip
+    output.write_text("done\n")
+    run("translate.sh", "DATA", "S.pt", "test1", output, calls=calls)
+    assert len(called(calls, "fairseq-kd")) == 2
+
+
+def test_data_are_prepared_for_fairseq(tmp_path: Path, calls: Path) -> None:
+    """With the real commands, on a toy made small."""
+    config = tmp_path / "small.yaml"
+    text = (ROOT / "configs" / "data" / "toy.yaml").read_text()
+    for value, smaller in (("20000", "300"), ("500", "20"), ("1000", "10"), ("1080", "300")):
+        text = text.replace(value, smaller, 1)
+    config.write_text(text)
+    for name in ("fairseq-kd", "fairseq-train"):
+        (tmp_path / "fake" / name).unlink()
+    for _ in range(2):
+        done = run("prepare_data.sh", config, tmp_path / "out", calls=calls)
+        assert done.returncode == 0, done.stderr
+    names = {path.name for path in (tmp_path / "out" / "bin").iterdir()}
+    assert {"dict.de.txt", "train.de-en.de.bin", "valid.de-en.en.idx", "test.de-en.de.bin"} <= names
+    dictionaries = [
+        (tmp_path / "out" / "bin" / f"dict.{code}.txt").read_bytes() for code in ("de", "en")
+    ]
+    assert dictionaries[0] == dictionaries[1]  # joint
+    unknown = run("prepare_data.sh", "nothing", tmp_path / "out", calls=calls)
+    assert "there is no data set nothing; see configs/data" in unknown.stderr
+
+
+def test_arguments_that_are_missing_or_unknown(calls: Path, tmp_path: Path) -> None:
+    for name, words in (
+        ("train.sh", "give DATA, SAVE and MODEL"),
+        ("generate_corpus.sh", "give DATA, TEACHER and OUTPUT"),
+        ("translate.sh", "give DATA, CHECKPOINT, SUBSET and OUTPUT"),
+        ("prepare_data.sh", "give NAME and OUTPUT"),
+    ):
+        done = run(name, calls=calls)
+        assert done.returncode == 1
+        assert done.stderr == f"{name}: error: {words}; see --help\n"
+    assert "unknown argument --loud" in run("quickstart.sh", "--loud", calls=calls).stderr
+    assert "--seeds needs a value" in run("quickstart.sh", "--seeds", calls=calls).stderr
+    missing = run("train.sh", "D", tmp_path / "s", "no.args", calls=calls)
+    assert "no.args does not exist" in missing.stderr
+
+
+def test_the_verdict_needs_every_margin_and_three_seeds(tmp_path: Path) -> None:
+    import json
+
+    def verdict(n: int, **means: float) -> tuple[int, str]:
+        systems = [
+            {"name": name, "n": n, "scores": {"BLEU": {"mean": mean}}}
+            for name, mean in means.items()
+        ]
+        path = tmp_path / "scores.json"
+        path.write_text(json.dumps({"systems": systems}))
+        command = [sys.executable, str(ROOT / "scripts" / "verdict.py"), str(path)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return done.returncode, done.stdout
+
+    good = {"teacher": 44.0, "seq_kd": 42.0, "word_kd": 41.0, "none": 40.0}
+    assert verdict(3, **good)[0] == 0
+    assert "verdict: as it should be" in verdict(3, **good)[1]
+    assert verdict(2, **good)[0] == 1
+    for name, less in (("teacher", 43.9), ("seq_kd", 41.9), ("word_kd", 40.9)):
+        assert verdict(3, **{**good, name: less})[0] == 1
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "configs" / "models").glob("*.args")), ids=str)
+def test_fairseq_knows_every_flag_of_a_model_file(file: Path) -> None:
+    from fairseq import options
+
+    read = f'. "{ROOT}/scripts/common.sh"; read_flags "{file}"'
+    done = subprocess.run(["bash", "-c", read], capture_output=True, text=True, check=True)
+    flags = done.stdout.split("\n")[:-1]
+    command = ["data", "--criterion", "label_smoothed_cross_entropy", *flags]
+    parsed = options.parse_args_and_arch(options.get_training_parser(), command)
+    assert parsed.adam_betas == "(0.9,0.98)"
+    assert parsed.encoder_embed_dim == parsed.decoder_embed_dim
