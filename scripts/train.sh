@@ -53,8 +53,11 @@ else
             >> "$save/train.log" 2>&1 &
         children+=("$!")
     done
-    for child in "${children[@]}"; do
-        wait "$child" || die "training failed; see the end of $save/train.log"
+    for _ in "${children[@]}"; do
+        if ! wait -n; then
+            kill "${children[@]}" 2> /dev/null || true # the others would wait for it for ever
+            die "training failed; see the end of $save/train.log"
+        fi
     done
 fi
 printf '%s' "$signature" > "$save/done.partial"

@@ -12,10 +12,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(p.name for p in (ROOT / "scripts").glob("*.sh") if p.name != "common.sh")
 
+# One write for a whole call: two ranks write at the same time.
 FAKE = """#!/usr/bin/env bash
-printf '%s' "$(basename "$0")" >> "$CALLS"
-printf ' %q' "$@" >> "$CALLS"
-echo >> "$CALLS"
+printf '%s\\n' "$(basename "$0")$(printf ' %q' "$@")" >> "$CALLS"
 """
 
 
@@ -100,7 +99,8 @@ def test_a_training_that_fails_is_not_done(calls: Path, model: Path, tmp_path: P
 
 
 def test_ranks_on_a_cpu_are_processes(calls: Path, model: Path, tmp_path: Path) -> None:
-    run("train.sh", "DATA", tmp_path / "save", model, "--ranks", 2, "--seed", 1, calls=calls)
+    done = run("train.sh", "DATA", tmp_path / "save", model, "--ranks", 2, "--seed", 1, calls=calls)
+    assert done.returncode == 0, done.stderr
     first, second = sorted(
         called(calls, "fairseq-train"), key=lambda c: c[c.index("--distributed-rank") + 1]
     )
@@ -112,9 +112,18 @@ def test_ranks_on_a_cpu_are_processes(calls: Path, model: Path, tmp_path: Path) 
     assert first[first.index(where) + 1] == second[second.index(where) + 1]
 
 
+def test_a_rank_that_fails_ends_the_others(calls: Path, model: Path, tmp_path: Path) -> None:
+    fake = calls.parent / "fake" / "fairseq-train"
+    fake.write_text('#!/usr/bin/env bash\n[[ " $* " != *"-rank 1 "* ]] || exit 3\nexec sleep 1000\n')
+    done = run("train.sh", "DATA", tmp_path / "save", model, "--ranks", 2, calls=calls)
+    assert done.returncode == 1
+    assert "training failed; see the end of" in done.stderr
+
+
 def test_a_corpus_is_generated_then_binarised(calls: Path, tmp_path: Path) -> None:
     output = tmp_path / "distilled"
-    run("generate_corpus.sh", "DATA", "T.pt", output, "--beam", 4, calls=calls)
+    done = run("generate_corpus.sh", "DATA", "T.pt", output, "--beam", 4, calls=calls)
+    assert done.returncode == 0, done.stderr
     generate, binarise = called(calls, "fairseq-kd")
     assert generate == [
         "generate", "DATA", "--path", "T.pt", "--output", f"{output}/corpus", "--beam", "4",
@@ -130,7 +139,8 @@ def test_translations_are_written_once(calls: Path, tmp_path: Path) -> None:
     corpus = tmp_path / "out.txt.corpus"
     corpus.mkdir()
     (corpus / "test1.xx-yy.shard0-of-1.jsonl.gz").touch()
-    run("translate.sh", "DATA", "S.pt", "test1", output, "--beam", 2, calls=calls)
+    done = run("translate.sh", "DATA", "S.pt", "test1", output, "--beam", 2, calls=calls)
+    assert done.returncode == 0, done.stderr
     generate, text = called(calls, "fairseq-kd")
     assert generate[:4] == ["generate", "DATA", "--path", "S.pt"]
     assert text == [
