@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from . import weights
+from . import checkpoint_rules, weights
 from .corpus import binarise, generate, prepare, text
 from .errors import InputError
 from .report import score
@@ -39,7 +39,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"kd-plugin {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for module in (prepare, generate, binarise, text, score, weights, sys.modules[__name__]):
+    for module in (
+        prepare,
+        generate,
+        binarise,
+        text,
+        score,
+        weights,
+        checkpoint_rules,
+        sys.modules[__name__],
+    ):
         module.add_command(commands)
     return parser
 

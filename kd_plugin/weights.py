@@ -27,7 +27,7 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("checkpoints", nargs="+", metavar="CHECKPOINT", type=Path)
     parser.add_argument("--output", required=True, type=Path)
-    parser.set_defaults(run=lambda given: average(given.checkpoints, given.output))
+    parser.set_defaults(run=_average)
 
     parser = commands.add_parser(
         "export",
@@ -38,7 +38,17 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path)
     parser.add_argument("output", metavar="OUTPUT", type=Path)
-    parser.set_defaults(run=lambda given: export(given.checkpoint, given.output))
+    parser.set_defaults(run=_export)
+
+
+def _average(given: argparse.Namespace) -> None:
+    average(given.checkpoints, given.output)
+    print(given.output)
+
+
+def _export(given: argparse.Namespace) -> None:
+    export(given.checkpoint, given.output)
+    print(given.output)
 
 
 def average(checkpoints: Sequence[Path], output: Path) -> None:
@@ -112,4 +122,3 @@ def _save(state: Any, output: Path) -> None:
     part = output.with_name(output.name + ".part")
     torch.save(state, part)
     os.replace(part, output)
-    print(output)

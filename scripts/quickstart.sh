@@ -2,12 +2,16 @@
 # From nothing to a table: set up, toy data, a teacher, its corpus, students, scores, a picture.
 #
 # usage: ./scripts/quickstart.sh [--output FOLDER] [--seeds N] [--smoke]
-#                                [--data NAME [--from FOLDER] --teacher FILE --student FILE]
+#                                [--checkpoint-rule RULE] [--data NAME [--from FOLDER | --download]]
+#                                [--teacher FILE] [--student FILE]
 #
 #   --output   where everything goes (default: quickstart)
 #   --seeds    students of each kind (default: 3, the fewest that allow a statement)
 #   --smoke    4,000 pairs, few updates, one seed: checks that everything runs and claims nothing
-#   --data     a data set of configs/data (default: toy); --from is the folder of its raw files
+#   --checkpoint-rule  of every model: last (default), average:K of the last K at intervals of 50
+#              updates, or best-bleu on the valid set
+#   --data     a data set of configs/data (default: toy); --from is the folder of its raw files,
+#              --download fetches them where they are public
 #   --teacher, --student  model files (default: configs/models/NAME-teacher.args, NAME-student.args)
 #
 # Three kinds of students: without distillation, with word-level and with sequence-level distillation
@@ -21,17 +25,18 @@
 . "$(dirname "$0")/common.sh"
 [ "${1:-}" != --help ] || show_help
 
-output=quickstart seeds=3 data=toy smoke=0 from=() teacher="" student=""
+output=quickstart seeds=3 data=toy smoke=0 from=() rule=last teacher="" student=""
 while [ "$#" -gt 0 ]; do
     case "$1" in
         --output) output="$(need "$@")" ;;
         --seeds) seeds="$(need "$@")" ;;
         --data) data="$(need "$@")" ;;
         --from) from=(--from "$(need "$@")") ;;
+        --checkpoint-rule) rule="$(need "$@")" ;;
         --teacher) teacher="$(need "$@")" ;;
         --student) student="$(need "$@")" ;;
-        --smoke)
-            smoke=1
+        --smoke | --download)
+            [ "$1" = --smoke ] && smoke=1 || from=(--download)
             shift
             continue
             ;;
@@ -41,6 +46,16 @@ while [ "$#" -gt 0 ]; do
 done
 teacher="${teacher:-$ROOT/configs/models/$data-teacher.args}"
 student="${student:-$ROOT/configs/models/$data-student.args}"
+rule_flags=()
+case "$rule" in
+    last) ;;
+    average:[1-9]*) rule_flags=(--save-interval-updates 50 --keep-interval-updates "${rule#average:}") ;;
+    best-bleu)
+        rule_flags=(--eval-bleu --eval-bleu-remove-bpe sentencepiece --eval-bleu-args '{"beam":5}'
+            --best-checkpoint-metric bleu --maximize-best-checkpoint-metric)
+        ;;
+    *) die "--checkpoint-rule $rule is unknown; give last, average:K or best-bleu" ;;
+esac
 
 "$ROOT/scripts/setup.sh"
 # shellcheck source=scripts/common.sh
@@ -72,19 +87,19 @@ bin="$output/data/bin"
 [ -f "$output/teacher/done" ] || fresh=1
 
 say 0 "teacher: training (log: $output/teacher/train.log), and students without distillation"
-best=checkpoint_last.pt
 search=(--beam 5 --max-len-a 2 --max-len-b 10) # the limit spares time on models that do not stop yet
 train() { # train NAME MODEL FLAGS...
     local name="$1" model="$2"
     shift 2
-    "$ROOT/scripts/train.sh" "$bin" "$output/$name" "$model" "$@"
+    "$ROOT/scripts/train.sh" "$bin" "$output/$name" "$model" "${rule_flags[@]}" "$@"
 }
+chosen() { fairseq-kd checkpoint "$output/$1" --rule "$rule"; }
 run_students() { # run_students KIND FLAGS...: one for each seed, then its translations
     local kind="$1" seed
     shift
     for ((seed = 1; seed <= seeds; seed++)); do
         train "$kind.$seed" "$student" "${student_flags[@]}" --seed "$seed" "$@"
-        "$ROOT/scripts/translate.sh" "$bin" "$output/$kind.$seed/$best" test \
+        "$ROOT/scripts/translate.sh" "$bin" "$(chosen "$kind.$seed")" test \
                 "$output/$kind.$seed.hyp" "${search[@]}" >> "$output/$kind.$seed/translate.log" 2>&1 ||
             die "see the end of $output/$kind.$seed/translate.log"
     done
@@ -99,17 +114,18 @@ first="$!"
 run_students none &
 second="$!"
 both "$first" "$second"
+path="$(chosen teacher)"
 
 say $((28 + seeds * 7)) "teacher corpus, and students with word-level distillation"
 (
-    "$ROOT/scripts/generate_corpus.sh" "$bin" "$output/teacher/$best" "$output/distilled" "${search[@]}" \
+    "$ROOT/scripts/generate_corpus.sh" "$bin" "$path" "$output/distilled" "${search[@]}" \
         > "$output/generate.log" 2>&1 || die "see the end of $output/generate.log"
-    "$ROOT/scripts/translate.sh" "$bin" "$output/teacher/$best" test "$output/teacher.hyp" "${search[@]}" \
+    "$ROOT/scripts/translate.sh" "$bin" "$path" test "$output/teacher.hyp" "${search[@]}" \
         > "$output/teacher/translate.log" 2>&1 || die "see the end of $output/teacher/translate.log"
     run_students seq_kd --criterion seq_kd --distilled-data "$output/distilled/bin"
 ) &
 first="$!"
-run_students word_kd --criterion word_kd --teacher-path "$output/teacher/$best" &
+run_students word_kd --criterion word_kd --teacher-path "$path" &
 second="$!"
 both "$first" "$second"
 
@@ -123,7 +139,7 @@ target="$(sed -n 's/^languages: *\[.*, *\(.*\)\].*/\1/p' "$ROOT/configs/data/$da
 fairseq-kd score --references "$output/data/text/raw/test.$target" --baseline none \
     --system "none=$(runs none)" --system "word_kd=$(runs word_kd)" \
     --system "seq_kd=$(runs seq_kd)" --system "teacher=$output/teacher.hyp" \
-    --checkpoint-rule last --json "$output/scores.json" --plot "$output/scores.png" \
+    --checkpoint-rule "$rule" --json "$output/scores.json" --plot "$output/scores.png" \
     > "$output/scores.md.partial"
 mv "$output/scores.md.partial" "$output/scores.md"
 cat "$output/scores.md"

@@ -114,7 +114,9 @@ def test_ranks_on_a_cpu_are_processes(calls: Path, model: Path, tmp_path: Path) 
 
 def test_a_rank_that_fails_ends_the_others(calls: Path, model: Path, tmp_path: Path) -> None:
     fake = calls.parent / "fake" / "fairseq-train"
-    fake.write_text('#!/usr/bin/env bash\n[[ " $* " != *"-rank 1 "* ]] || exit 3\nexec sleep 1000\n')
+    fake.write_text(
+        '#!/usr/bin/env bash\n[[ " $* " != *"-rank 1 "* ]] || exit 3\nexec sleep 1000\n'
+    )
     done = run("train.sh", "DATA", tmp_path / "save", model, "--ranks", 2, calls=calls)
     assert done.returncode == 1
     assert "training failed; see the end of" in done.stderr
@@ -184,6 +186,8 @@ def test_arguments_that_are_missing_or_unknown(calls: Path, tmp_path: Path) -> N
         assert done.returncode == 1
         assert done.stderr == f"{name}: error: {words}; see --help\n"
     assert "unknown argument --loud" in run("quickstart.sh", "--loud", calls=calls).stderr
+    unknown = run("quickstart.sh", "--checkpoint-rule", "best-loss", calls=calls).stderr
+    assert "--checkpoint-rule best-loss is unknown; give last, average:K or best-bleu" in unknown
     assert "--seeds needs a value" in run("quickstart.sh", "--seeds", calls=calls).stderr
     missing = run("train.sh", "D", tmp_path / "s", "no.args", calls=calls)
     assert "no.args does not exist" in missing.stderr

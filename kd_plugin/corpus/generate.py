@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import platform
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from ..errors import InputError
 from ..stores.blocks import BlockWriter, read_manifest
 from ..tasks.distillation import DistillationTask
 from ..teachers.checkpoints import load_teacher
-from ..version import __version__
+from ..version import versions
 from .decoding import Decoder
 from .records import Record, pack, shard_path, unpack
 
@@ -83,7 +82,7 @@ def generate(given: argparse.Namespace) -> None:
         "teacher_sha256": teacher.files,
         "search": {field: getattr(given, field) for field in SEARCH},
         "device": device.type,
-        "versions": versions(),
+        "versions": versions(fairseq, torch),
         "shard": f"{shard}/{shards}",
         "rows": [rows.start, rows.stop],
     }
@@ -135,16 +134,6 @@ def fingerprint_of_sources(pairs: Any) -> str:
     for row in range(len(pairs)):
         digest.update(pairs.src[row].numpy().astype("<i4").tobytes())
     return digest.hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """What else could change a translation."""
-    return {
-        "kd-plugin": __version__,
-        "fairseq": fairseq.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
 
 
 def _require_same(theirs: Any, ours: Any, path: Path) -> None:

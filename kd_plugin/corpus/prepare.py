@@ -9,8 +9,6 @@ cannot be learned from are dropped and counted by reason; valid and test sets ke
 from __future__ import annotations
 
 import argparse
-import gzip
-import hashlib
 import os
 import shutil
 from collections import Counter
@@ -24,6 +22,8 @@ from omegaconf import OmegaConf
 from ..commands import declare
 from ..errors import InputError
 from ..stores.files import to_json, write_atomically
+from . import raw
+from .download import download
 
 EXAMPLE = "  fairseq-kd prepare configs/data/multi30k.yaml --from multi30k --output text"
 
@@ -37,6 +37,7 @@ def add_command(commands: Any) -> None:
     add("config", metavar="CONFIG", type=Path, help="a data set of configs/data")
     add("--output", required=True, type=Path, help="new folder: raw/, subwords/ and manifest.json")
     add("--from", dest="folder", type=Path, help="folder with the raw files")
+    add("--download", action="store_true", help="fetch them from where CONFIG says they are public")
     add("--train-pairs", type=int, help="use only the first so many training pairs")
     parser.set_defaults(run=prepare)
 
@@ -78,22 +79,43 @@ def _read_splits(cfg: Any, given: argparse.Namespace) -> Splits:
         folder = given.output.with_name(given.output.name + ".toy")
         shutil.rmtree(folder, ignore_errors=True)
         write_toy_corpus(folder, **cfg["toy"])
+    elif given.download:
+        folder = _download(cfg, given)
     elif folder is None:
+        more = ", or --download" if "download" in cfg else ""
         raise InputError(
             f"{given.config} has no generator; give --from FOLDER with its files ({cfg['where']})"
+            f"{more}"
         )
     splits, source = {}, cfg["languages"][0]
     for split, stems in _stems(cfg).items():
-        stem = next((name for name in stems if _exists(folder, f"{name}.{source}")), stems[-1])
+        stem = next((name for name in stems if raw.exists(folder, f"{name}.{source}")), stems[-1])
         for code in _codes(cfg, split):
             expected = cfg.get("sha256", {}).get(f"{split}.{code}")
-            splits[split, code] = _read(folder, f"{stem}.{code}", expected)
+            splits[split, code] = raw.read_lines(folder, f"{stem}.{code}", expected)
         sizes = {code: len(splits[split, code]) for code in _codes(cfg, split)}
         if len(set(sizes.values())) != 1:
             raise InputError(f"{folder}/{stem}: the sides differ in their number of lines: {sizes}")
-    if cfg.get("generator"):
+    if folder != given.folder:
         shutil.rmtree(folder)
     return splits
+
+
+def _download(cfg: Any, given: argparse.Namespace) -> Path:
+    if given.folder is not None:
+        raise InputError(f"--from {given.folder} and --download are two places; give one of them")
+    if "download" not in cfg:
+        raise InputError(
+            f"--download: {given.config} names no address (download:); give --from FOLDER"
+        )
+    folder: Path = given.output.with_name(given.output.name + ".download")
+    files = {
+        f"{stems[0]}.{code}": cfg.get("sha256", {}).get(f"{split}.{code}")
+        for split, stems in _stems(cfg).items()
+        for code in _codes(cfg, split)
+    }
+    download(cfg["download"], files, folder)
+    return folder
 
 
 def _stems(cfg: Any) -> dict[str, list[str]]:
@@ -107,22 +129,6 @@ def _codes(cfg: Any, split: str) -> list[str]:
     """Endings of a split's files: both languages, and further references of the test set."""
     more = [f"{cfg['languages'][1]}{number}" for number in range(1, cfg.get("references", 1))]
     return [*cfg["languages"], *(more if split == "test" else [])]
-
-
-def _exists(folder: Path, name: str) -> bool:
-    return (folder / name).exists() or (folder / f"{name}.gz").exists()
-
-
-def _read(folder: Path, name: str, expected: str | None) -> list[str]:
-    """Lines of a file; ``\\ufffd`` stands for bytes that are not UTF-8."""
-    if not _exists(folder, name):
-        raise InputError(f"--from {folder} holds neither {name} nor {name}.gz; name another folder")
-    plain, packed = folder / name, folder / f"{name}.gz"
-    content = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
-    if expected and hashlib.sha256(content).hexdigest() != expected:
-        raise InputError(f"{folder}/{name} is not the file that the configuration names (sha256)")
-    lines = content.removesuffix(b"\n").split(b"\n") if content else []
-    return [" ".join(line.decode(errors="replace").split()) for line in lines]
 
 
 def _clean_training_set(splits: Splits, cfg: Any, first: int | None) -> Counter[str]:

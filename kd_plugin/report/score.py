@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import platform
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import sacrebleu
 
+from .. import checkpoint_rules
 from ..errors import InputError
 from ..stores.files import to_json, write_atomically
-from ..version import __version__
+from ..version import versions
 from .comparison import LEAST_SEEDS, LEVEL, RESAMPLES, compare
 from .inputs import check_names, parse_system, read_origlang, read_texts
 from .plot import draw
@@ -51,9 +51,9 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     add(
         "--checkpoint-rule",
-        metavar="TEXT",
-        default="unstated",
-        help="how checkpoints were chosen (average:5, last, best-bleu), for the signature",
+        metavar="RULE",
+        type=checkpoint_rules.parse_rule,
+        help="how checkpoints were chosen (last, average:K, best-bleu), for the signature",
     )
     add("--tokenize", choices=TOKENIZERS, default="13a", help="of BLEU (default: 13a)")
     add("--shuffles", type=int, default=10_000, metavar="N", help="of the test (default: 10000)")
@@ -84,8 +84,10 @@ def run(arguments: argparse.Namespace) -> None:
 
     measure = Measure(references, arguments.tokenize)
     compare(systems, texts, measure, origlang, arguments.baseline, shuffles, seed)
-    rule = f"checkpoint:{arguments.checkpoint_rule}"
-    signatures = {metric: f"{text}|{rule}" for metric, text in measure.signatures().items()}
+    rule = arguments.checkpoint_rule or "unstated"
+    signatures = {
+        metric: f"{text}|checkpoint:{rule}" for metric, text in measure.signatures().items()
+    }
     print(markdown(systems, origlang, arguments.baseline, signatures, shuffles, seed))
     if arguments.plot:
         draw(systems, METRICS[0], signatures[METRICS[0]], Path(arguments.plot))
@@ -94,7 +96,7 @@ def run(arguments: argparse.Namespace) -> None:
             "references": arguments.references,
             "sentences": size,
             "sentences_by_origlang": Counter(origlang),
-            "checkpoint_rule": arguments.checkpoint_rule,
+            "checkpoint_rule": rule,
             "signatures": signatures,
             "baseline": arguments.baseline,
             "test": {
@@ -106,12 +108,7 @@ def run(arguments: argparse.Namespace) -> None:
             },
             "bootstrap": {"resamples": RESAMPLES, "seed": seed, "level": 0.95},
             "systems": [{"n": system.n, **asdict(system)} for system in systems],
-            "versions": {
-                "kd-plugin": __version__,
-                "sacrebleu": sacrebleu.__version__,
-                "numpy": np.__version__,
-                "python": platform.python_version(),
-            },
+            "versions": versions(sacrebleu, np),
         }
         path = Path(arguments.json)
         try:

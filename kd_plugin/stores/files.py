@@ -23,11 +23,11 @@ def to_json(value: Any) -> str:
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def write_atomically(path: Path, content: str) -> None:
-    """Write a whole file, or none of it."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a whole file (text as UTF-8), or none of it."""
     part = path.with_name(path.name + ".part")
-    with open(part, "w", encoding="utf-8") as file:
-        file.write(content)
+    with open(part, "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from pathlib import Path
 
@@ -165,3 +166,69 @@ def test_no_folder_is_given(raw: Path) -> None:
     config.write_text(CONFIG)
     with pytest.raises(SystemExit, match=r"give --from FOLDER with its files .somewhere"):
         cli.main(["prepare", str(config), "--output", str(raw.with_name("o"))])
+
+
+class Site:
+    """A public folder of gzipped files on this machine."""
+
+    def __init__(self, raw: Path):
+        self.folder = raw.with_name("site")
+        self.folder.mkdir()
+        self.sums = []
+        for path in sorted(raw.iterdir()):
+            content = path.read_bytes()
+            text = gzip.decompress(content) if path.suffix == ".gz" else content
+            (self.folder / f"{path.name.removesuffix('.gz')}.gz").write_bytes(gzip.compress(text))
+            split = {"train": "train", "val": "valid", "first": "test", "second": "test1"}
+            stem, code = path.name.removesuffix(".gz").split(".")
+            self.sums.append(f"{split[stem]}.{code}: {hashlib.sha256(text).hexdigest()}")
+        self.config = raw.with_name("site.yaml")
+        self.config.write_text(
+            CONFIG.replace("JOINT", "true")
+            + f"download: {self.folder.as_uri()}\nsha256: {{{', '.join(self.sums)}}}\n"
+        )
+
+    def prepare(self, output: Path, *flags: str) -> None:
+        cli.main(["prepare", str(self.config), "--output", str(output), *flags])
+
+
+def test_downloaded_files_are_the_same_text(raw: Path) -> None:
+    site, output = Site(raw), raw.with_name("downloaded")
+    site.prepare(output, "--download")
+    assert lines(output / "raw" / "train.xx") == lines(run(raw) / "raw" / "train.xx")
+    assert not output.with_name("downloaded.download").exists()
+
+
+def test_a_download_that_fails_keeps_what_is_good(raw: Path) -> None:
+    site, output = Site(raw), raw.with_name("downloaded")
+    kept = output.with_name("downloaded.download")
+    good = (site.folder / "second.yy.gz").read_bytes()
+    for bad, words in (
+        (None, r"second\.yy\.gz cannot be fetched .*; fetch the files by other means"),
+        (gzip.compress(b"other\n"), r"second\.yy\.gz is not the file that the configuration names"),
+        (good[:-9], r"second\.yy\.gz is no whole gzip file"),
+    ):
+        (site.folder / "second.yy.gz").unlink()
+        if bad is not None:
+            (site.folder / "second.yy.gz").write_bytes(bad)
+        with pytest.raises(SystemExit, match=words):
+            site.prepare(output, "--download")
+        assert not output.exists()
+        assert len(list(kept.iterdir())) == 7  # of 8
+        (site.folder / "second.yy.gz").write_bytes(good)
+    for path in site.folder.iterdir():
+        if path.name != "second.yy.gz":
+            path.unlink()  # they are not fetched again
+    site.prepare(output, "--download")
+    assert len(lines(output / "raw" / "test1.yy")) == 3
+
+
+def test_where_to_download_from(raw: Path) -> None:
+    config = raw.with_name("config.yaml")
+    config.write_text(CONFIG)
+    with pytest.raises(SystemExit, match=r"--download: .*names no address .download:.; give"):
+        cli.main(["prepare", str(config), "--output", str(raw.with_name("o")), "--download"])
+    with pytest.raises(SystemExit, match=r"--from .* and --download are two places"):
+        Site(raw).prepare(raw.with_name("o"), "--download", "--from", str(raw))
+    with pytest.raises(SystemExit, match=r"give --from FOLDER .*, or --download$"):
+        cli.main(["prepare", str(raw.with_name("site.yaml")), "--output", str(raw.with_name("o"))])

@@ -1,0 +1,49 @@
+"""Raw text files, plain or gzipped, and the proof that they are the ones that were meant."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from pathlib import Path
+
+from ..errors import InputError
+
+
+def exists(folder: Path, name: str) -> bool:
+    """Whether the folder holds the file, plain or with ``.gz``."""
+    return (folder / name).exists() or (folder / f"{name}.gz").exists()
+
+
+def read_lines(folder: Path, name: str, expected: str | None) -> list[str]:
+    """Lines with white space normalised; ``\\ufffd`` stands for bytes that are not UTF-8.
+
+    Args:
+        folder: where ``name`` or ``name.gz`` lies.
+        name: of the file.
+        expected: sha256 of the unpacked text, where it is known.
+
+    Raises:
+        InputError: there is no such file, it is broken, or it is another text.
+    """
+    if not exists(folder, name):
+        raise InputError(f"--from {folder} holds neither {name} nor {name}.gz; name another folder")
+    plain, packed = folder / name, folder / f"{name}.gz"
+    content = plain.read_bytes() if plain.exists() else unpack(packed.read_bytes(), packed)
+    require_text(content, expected, folder / name)
+    lines = content.removesuffix(b"\n").split(b"\n") if content else []
+    return [" ".join(line.decode(errors="replace").split()) for line in lines]
+
+
+def unpack(packed: bytes, name: object) -> bytes:
+    """The text of a gzipped file."""
+    try:
+        return gzip.decompress(packed)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{name} is no whole gzip file ({error}); fetch it again") from None
+
+
+def require_text(content: bytes, expected: str | None, name: object) -> None:
+    """Refuse a text whose sha256 is not the expected one."""
+    if expected and hashlib.sha256(content).hexdigest() != expected:
+        raise InputError(f"{name} is not the file that the configuration names (sha256)")
