@@ -2,8 +2,8 @@
 
 One rule for all systems of a table, stated in the signature of its scores: ``last``;
 ``average:K``, the mean of the weights of the last K checkpoints that were kept; ``best-bleu`` on
-the valid set's references. A criterion's loss is no such rule: sequence-level distillation raises the
-perplexity of references while BLEU rises.
+the valid set's references. A criterion's loss is no such rule: sequence-level distillation raises
+the perplexity of references while BLEU rises.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def _average(folder: Path, count: int) -> Path:
     if len(kept) < count:
         raise InputError(
             f"--rule average:{count}: {folder} keeps {len(kept)} checkpoint(s) of different "
-            f"updates or epochs; train with --save-interval-updates N --keep-interval-updates {count}"
+            f"updates or epochs; train with --save-interval-updates N --keep-interval-updates "
+            f"{count}"
         )
     chosen = [kept[number] for number in sorted(kept)[-count:]]
     output = folder / f"average{count}.pt"
