@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from fairseq.models import FairseqEncoderDecoderModel
+from fairseq.models.lstm import LSTMEncoder
+from fairseq.models.transformer import TransformerEncoderBase
 
 from .errors import InputError
 
@@ -42,6 +44,16 @@ def require_decode_hook(model: Any, flag: str) -> None:
             f"{flag} decodes several times from one encoding, and {type(model).__name__} has no "
             "separate encoder and decoder; choose an encoder-decoder --arch such as transformer"
         )
+
+
+def width_of_states(model: Any) -> int | None:
+    """D of encoder states [S, B, D]; None for an encoder whose output has another form."""
+    encoder = getattr(model, "encoder", None)
+    if isinstance(encoder, LSTMEncoder):
+        return int(encoder.output_units)
+    if isinstance(encoder, TransformerEncoderBase):
+        return int(encoder.embed_tokens.embedding_dim)
+    return None
 
 
 @functools.cache

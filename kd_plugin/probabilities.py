@@ -9,6 +9,8 @@ from fairseq.models import BaseFairseqModel, FairseqDecoder
 from fairseq.models.transformer import TransformerModelBase
 from torch import Tensor
 
+from .errors import InputError
+
 
 def log_softmax(logits: Tensor) -> Tensor:
     """Log-probabilities over the last axis, in float32 at least and in float64 where logits are.
@@ -38,6 +40,24 @@ def log_probabilities(model: Any, net_output: Any, real: Tensor) -> Tensor:
         return _adaptive_log_probabilities(adaptive, net_output[0][real])
     dense: Tensor = model.get_normalized_probs(net_output, log_probs=True)  # [B, T, V]
     return dense[real]
+
+
+def raw_logits(model: Any, net_output: Any, real: Tensor) -> Tensor:
+    """What the softmax is taken of [N, V], in float32 at least; ``real`` as above.
+
+    Raises:
+        InputError: the model's output is no softmax of one layer's logits.
+    """
+    if not is_plain_softmax(model):
+        raise InputError(
+            f"{type(getattr(model, 'module', model)).__name__} has no logits (its probabilities "
+            "are no plain softmax); distil its log-probabilities instead (--anneal-logits centred)"
+        )
+    return at_least_float32(net_output[0][real])
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _adaptive_log_probabilities(adaptive: Any, features: Tensor) -> Tensor:

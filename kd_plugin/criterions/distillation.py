@@ -22,9 +22,12 @@ from ..errors import InputError
 from ..tasks.distillation import DistillationTask, TeacherConfig
 from ..teachers import WholeBelief
 from .config import DistillationConfig, check_weights, signature
-from .reading import Reading, read, texts
+from .memory import Memory
+from .reading import Reading, Text, read, texts
 
 logger = logging.getLogger(__name__)
+
+SPREAD = "spread_of_"  # how the log of a batch marks [count, sum, sum of squares]
 
 
 class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
@@ -41,6 +44,7 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
 
     needs_teacher = True
     gold_is_reference = False
+    reads_logits = False
 
     def __init__(self, cfg: DistillationConfig, task: Any):
         self.name = str(cfg._name)
@@ -59,6 +63,8 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
                 "--kd-weight 0 to train without one"
             )
         self.teacher = task.teacher
+        self.update_num = 0
+        self.memory: Memory | None = None
         self.signature = signature(
             self.name,
             cfg,
@@ -74,7 +80,7 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
         super().add_args(parser)
         gen_parser_from_dataclass(parser, TeacherConfig())
 
-    # What a method defines
+    # What a method may define
 
     def check(self, cfg: Any) -> None:
         """Refuse values that make no sense; a method with flags of its own extends it."""
@@ -84,9 +90,9 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
         """The paper's equation.
 
         Args:
-            log_p: the student's log-probabilities [N, V].
-            q: what the teacher believes at the same positions. A method with
-                ``needs_teacher = False`` must not read it.
+            log_p: the student's log-probabilities [N, V]; its logits with ``reads_logits``.
+            q: what the teacher believes at the same positions; it has logits with
+                ``reads_logits``. A method with ``needs_teacher = False`` must not read it.
             y: the tokens of the taught text [N].
 
         Returns:
@@ -94,7 +100,38 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
         """
         raise NotImplementedError(f"{type(self).__name__} defines no token_loss")
 
+    def token_weights(self, reading: Reading, q: WholeBelief, log: dict[str, Any]) -> Tensor | None:
+        """The weight of each token's distillation term, without gradient [N]; None is 1."""
+        return None
+
+    def read(self, model: Any, sample: Mapping[str, Any], text: Text) -> list[Reading]:
+        """Let the student read a text from which it will be taught, once or several times.
+
+        The distillation term is the mean over the readings; all else belongs to the first.
+        """
+        return [read(model, sample, text, self.padding_idx, self.reads_logits)]
+
+    def weights(self, model: Any, sample: Mapping[str, Any]) -> tuple[float | None, float | None]:
+        """Weights of the gold and the distillation term; None for a term that is not computed."""
+        a, b = self.cfg.nll_weight, self.cfg.kd_weight
+        if model.training:
+            return a or None, b or None
+        can_teach = self.teacher is not None if self.needs_teacher else "distilled" in sample
+        return (a, b) if can_teach else (1, None)
+
     # Mechanics
+
+    def begin_batch(self, update_num: int, counts: bool, device: Any) -> None:
+        """A training batch comes; a dummy of an idle rank does not count."""
+        self.update_num = update_num
+        if self.memory is not None:
+            self.memory.begin_batch(counts, device)
+
+    def train(self, mode: bool = True) -> Any:
+        """Called by the trainer before each update, and before an evaluation with False."""
+        if mode and self.memory is not None:
+            self.memory.begin_update()
+        return super().train(mode)
 
     def forward(
         self, model: Any, sample: Mapping[str, Any], reduce: bool = True
@@ -105,41 +142,47 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
         read, the gold text's tokens come first.
         """
         reference, distilled = texts(sample)
-        taught = distilled or reference
-        gold = reference if self.gold_is_reference else taught
-        a, b = self.weights(model, sample)  # None: the term is not computed
-
         log: dict[str, Any] = {}
-        losses: list[Tensor] = []
-        reading = read(model, sample, taught if a is None else gold, self.padding_idx)
-        nll = -reading.log_p.detach().gather(-1, reading.y.unsqueeze(-1))  # [N, 1]
-        log["nll_loss"], log["nll_ntokens"] = nll.sum(), len(nll)
-        if a is not None:
-            losses.append(a * self.smoothed_nll(reading.log_p, reading.y))
-        if b is not None:
-            if a is not None and taught is not gold:
-                reading = read(model, sample, taught, self.padding_idx)
-            losses.append(b * self.distil(model, reading, log))
-
-        tokens: float = gold.ntokens
-        if taught is gold:
-            loss = torch.stack(losses).sum(0)
-        else:
-            a, b = a or 0, b or 0
-            loss, tokens = torch.cat(losses), (a * gold.ntokens + b * taught.ntokens) / (a + b)
+        losses, tokens = self.losses(model, sample, reference, distilled, log)
+        loss = torch.cat(losses)
         sentences = len(reference.target)
         sample_size = sentences if self.cfg.sentence_avg else tokens
         log["loss"] = loss.sum().detach()
         log.update(ntokens=tokens, nsentences=sentences, sample_size=sample_size)
         return loss.sum() if reduce else loss, sample_size, log
 
-    def weights(self, model: Any, sample: Mapping[str, Any]) -> tuple[float | None, float | None]:
-        """Weights of the gold and the distillation term; None for a term that is not computed."""
-        a, b = self.cfg.nll_weight, self.cfg.kd_weight
-        if model.training:
-            return a or None, b or None
-        can_teach = self.teacher is not None if self.needs_teacher else "distilled" in sample
-        return (a, b) if can_teach else (1, None)
+    def losses(
+        self,
+        model: Any,
+        sample: Mapping[str, Any],
+        reference: Text,
+        distilled: Text | None,
+        log: dict[str, Any],
+    ) -> tuple[list[Tensor], float]:
+        """The loss of each token, of one text or two, and how many tokens they are."""
+        taught = distilled or reference
+        gold = reference if self.gold_is_reference else taught
+        a, b = self.weights(model, sample)  # None: the term is not computed
+        if b is None:
+            reading = read(model, sample, gold, self.padding_idx)
+            self.log_nll(reading, log)
+            return [(a or 0) * self.smoothed_nll(reading.log_p, reading.y)], gold.ntokens
+        readings = self.read(model, sample, taught)
+        reading = readings[0]
+        kd = b * self.distil(readings, self.beliefs(model, readings), log)
+        if a is not None and taught is not gold:
+            gold_reading = read(model, sample, gold, self.padding_idx)
+            self.log_nll(gold_reading, log)
+            nll = a * self.smoothed_nll(gold_reading.log_p, gold_reading.y)
+            return [nll, kd], (a * gold.ntokens + b * taught.ntokens) / (a + b)
+        self.log_nll(reading, log)
+        if a is not None:
+            kd = kd + a * self.smoothed_nll(reading.log_p, reading.y)
+        return [kd], taught.ntokens
+
+    def log_nll(self, reading: Reading, log: dict[str, Any]) -> None:
+        """Log the NLL of the text that counts as gold."""
+        log["nll_loss"], log["nll_ntokens"] = reading.nll.sum(), len(reading.y)
 
     def smoothed_nll(self, log_p: Tensor, y: Tensor) -> Tensor:
         """Label-smoothed NLL of each token [N], with fairseq's formula."""
@@ -148,23 +191,37 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
         )[0]
         return smoothed
 
-    def distil(self, model: Any, reading: Reading, log: dict[str, Any]) -> Tensor:
-        """The method's term [N]; the log gets it and what the teacher makes of the text."""
-        q: Any = None
-        if self.teacher is not None and (self.needs_teacher or not model.training):
-            self.teacher.follow(model)
-            targets = self.teacher.targets(reading.net_input, reading.real)
-            q = targets.rows(0, len(targets))
-            log["teacher_nll_loss"] = q.nll(reading.y).sum()
-            log["agreement"] = q.best().eq(reading.log_p.argmax(-1)).sum()
-        kd = self.token_loss(reading.log_p, q, reading.y)
-        if kd.shape != reading.y.shape:
-            raise ValueError(
-                f"{type(self).__name__}.token_loss returned {list(kd.shape)} and must return one "
-                f"number for each token, {list(reading.y.shape)}"
-            )
+    def distil(
+        self, readings: list[Reading], beliefs: list[Any], log: dict[str, Any]
+    ) -> Tensor:
+        """The method's weighted term [N]; the log gets it and what the teacher makes of the text."""
+        if beliefs[0] is not None:
+            log["teacher_nll_loss"] = beliefs[0].nll(readings[0].y).sum()
+        terms = []
+        for i, (reading, q) in enumerate(zip(readings, beliefs)):
+            if q is not None:
+                agreed = q.best().eq(reading.log_p.argmax(-1)).sum()
+                log[f"agreement_{i + 1}" if i else "agreement"] = agreed
+            scores = reading.logits if reading.logits is not None else reading.log_p
+            terms.append(self.token_loss(scores, q, reading.y))
+            if terms[-1].shape != reading.y.shape:
+                raise ValueError(
+                    f"{type(self).__name__}.token_loss returned {list(terms[-1].shape)} and must "
+                    f"return one number for each token, {list(reading.y.shape)}"
+                )
+        kd = torch.stack(terms).mean(0)
         log["kd_loss"], log["kd_ntokens"] = kd.sum().detach(), len(kd)
-        return kd
+        weights = self.token_weights(readings[0], beliefs[0], log)
+        return kd if weights is None else weights * kd
+
+    def beliefs(self, model: Any, readings: list[Reading]) -> list[Any]:
+        """What the teacher believes at the tokens of each reading; None where it is not needed."""
+        if self.teacher is None or not (self.needs_teacher or not model.training):
+            return [None] * len(readings)
+        self.teacher.follow(model)
+        prefixes = [reading.net_input["prev_output_tokens"] for reading in readings]
+        targets = self.teacher.targets_of(readings[0].net_input, prefixes, readings[0].real)
+        return [each.rows(0, len(each), logits=self.reads_logits) for each in targets]
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
@@ -183,6 +240,12 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
             if any(key in log for log in logging_outputs):
                 count = total(per)
                 metrics.log_scalar(key, total(key) / count / unit, count, round=3)
+        for name in sorted({name for log in logging_outputs for name in log}):
+            if name.startswith("agreement_"):  # of a later iteration
+                count = total("kd_ntokens")
+                metrics.log_scalar(name, total(name) / count, count, round=3)
+            elif name.startswith(SPREAD):
+                _log_spread(name.removeprefix(SPREAD), total(name))
         for ppl, key in (("ppl", "nll_loss"), ("teacher_ppl", "teacher_nll_loss")):
             if any(key in log for log in logging_outputs):
                 metrics.log_derived(ppl, lambda meters, key=key: _perplexity(meters[key]))
@@ -190,6 +253,27 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
         return True
+
+
+def note_spread(log: dict[str, Any], name: str, values: Tensor) -> None:
+    """Have mean and standard deviation of ``values`` [n] logged over all batches of an interval."""
+    values = values.detach().double()
+    log[SPREAD + name] = torch.stack(
+        [values.new_tensor(values.numel()), values.sum(), (values**2).sum()]
+    )
+
+
+def _log_spread(name: str, sums: Any) -> None:
+    count, first, second = (float(value) for value in sums)
+    if count:
+        metrics.log_scalar(name, first / count, count, round=4)
+        metrics.log_scalar(f"_{name}_square", second / count, count)
+        metrics.log_derived(f"{name}_sd", lambda meters: _deviation(meters, name))
+
+
+def _deviation(meters: Any, name: str) -> float:
+    variance = float(meters[f"_{name}_square"].avg) - float(meters[name].avg) ** 2
+    return round(math.sqrt(max(variance, 0)), 4)
 
 
 def _perplexity(meter: Any) -> Any:

@@ -16,22 +16,12 @@ from fairseq.dataclass import ChoiceEnum
 from torch import Tensor
 
 from ..errors import InputError
-from ..probabilities import log_softmax
 from ..teachers import Belief, WholeBelief
-from .config import DistillationConfig
-from .distillation import DistillationCriterion
+from .divergence import Divergence, DivergenceConfig
 
 
 @dataclass
-class WordKDConfig(DistillationConfig):
-    kd_temperature: float = field(
-        default=1.0,
-        metadata={
-            "help": "T of teacher and student in the distillation term, whose value is multiplied "
-            "by T squared",
-            "signature": "T",
-        },
-    )
+class WordKDConfig(DivergenceConfig):
     kd_target: ChoiceEnum(["full", "top1", "no-top1", "top-k"]) = field(  # type: ignore[valid-type]
         default="full",
         metadata={
@@ -46,12 +36,10 @@ class WordKDConfig(DistillationConfig):
 
 
 @register_criterion("word_kd", dataclass=WordKDConfig)
-class WordKD(DistillationCriterion):
+class WordKD(Divergence):
     def check(self, cfg: Any) -> None:
         super().check(cfg)
-        T, k, size = cfg.kd_temperature, cfg.kd_target_k, len(self.task.target_dictionary)
-        if not 0.01 <= T <= 100:
-            raise InputError(f"--kd-temperature {T} is out of range; give 0.01 to 100 (default 1)")
+        k, size = cfg.kd_target_k, len(self.task.target_dictionary)
         if cfg.kd_target == "top-k" and not 1 <= (k or 0) <= size:
             given = "is not given" if k is None else f"{k} is out of range"
             raise InputError(
@@ -61,11 +49,6 @@ class WordKD(DistillationCriterion):
             raise InputError(
                 f"--kd-target-k {k} has no effect with --kd-target {cfg.kd_target}; use top-k"
             )
-
-    def token_loss(self, log_p: Tensor, q: WholeBelief, y: Tensor) -> Tensor:
-        T: float = self.cfg.kd_temperature
-        log_p = log_p if T == 1 else log_softmax(log_p / T)  # [N, V]
-        return T**2 * self.kept(q.at(T), y).divergence(log_p)  # [N]
 
     def kept(self, q: WholeBelief, y: Tensor) -> Belief:
         match str(self.cfg.kd_target):

@@ -9,6 +9,7 @@ from typing import Any, Optional
 import numpy as np
 from fairseq.data import LanguagePairDataset
 from fairseq.dataclass import FairseqDataclass
+from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import register_task
 from fairseq.tasks.translation import (
     TranslationConfig,
@@ -18,7 +19,7 @@ from fairseq.tasks.translation import (
 from fairseq.utils import resolve_max_positions, split_paths
 
 from ..corpus.two_targets import TwoTargetDataset, require_same_sources
-from ..decode_hook import add_decode_hook
+from ..decode_hook import add_decode_hook, width_of_states
 from ..errors import InputError
 from ..paths import absolute
 from ..teachers import dictionaries
@@ -73,6 +74,8 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         super().__init__(cfg, src_dict, tgt_dict)
         self.from_checkpoint = False
         self.student_positions: Any = None
+        self.encoder_width: Optional[int] = None
+        self.method: Any = None  # the criterion, where it is one of ours
         hashes = {code: dictionaries.fingerprint(words) for code, words in self.languages()}
         self.state.merge_state_dict({"dictionary_sha256": hashes})
 
@@ -107,11 +110,13 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         model = super().build_model(cfg, from_checkpoint)
         self.student_positions = model.max_positions()
+        self.encoder_width = width_of_states(model)
         return add_decode_hook(model)
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         criterion = super().build_criterion(cfg, from_checkpoint)
-        if not hasattr(criterion, "needs_teacher"):
+        self.method = criterion if hasattr(criterion, "needs_teacher") else None
+        if self.method is None:
             for flag, value in (
                 ("--teacher-path", self.cfg.teacher_path),
                 ("--distilled-data", self.cfg.distilled_data),
@@ -122,6 +127,42 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
                         "choose a criterion of kd_plugin, or leave the flag out"
                     )
         return criterion
+
+    # Training
+
+    def train_step(
+        self,
+        sample: Any,
+        model: Any,
+        criterion: Any,
+        optimizer: Any,
+        update_num: int,
+        ignore_grad: bool = False,
+    ) -> Any:
+        """fairseq's; our criterion is told the update's number and whether the batch counts."""
+        if self.method is not None:
+            device = next(model.parameters()).device
+            self.method.begin_batch(update_num, not ignore_grad, device)
+        return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+
+    def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
+        """fairseq's; then our criterion learns from the update, unless it overflowed."""
+        scaler = optimizer.scaler if isinstance(optimizer, AMPOptimizer) else None
+        scale = scaler.get_scale() if scaler else 0
+        super().optimizer_step(optimizer, model, update_num)
+        skipped = scaler is not None and scaler.get_scale() < scale
+        if self.method is not None and self.method.memory is not None and not skipped:
+            self.method.memory.end_update()
+
+    def get_checkpoint_dict(self) -> dict[str, Any]:
+        """What fairseq saves for :meth:`set_checkpoint_dict`: the criterion's memory."""
+        memory = self.method.memory if self.method is not None else None
+        return {} if memory is None else {type(self).__name__: {"memory": memory.state()}}
+
+    def set_checkpoint_dict(self, state: dict[str, Any]) -> None:
+        """Called on all ranks when a run is resumed."""
+        if self.method is not None and self.method.memory is not None:
+            self.method.memory.restore(state["memory"])
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Called for a checkpoint that is to be evaluated here: its dictionaries must be ours."""

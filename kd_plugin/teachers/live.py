@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from fairseq.models import FairseqEncoderDecoderModel
 from fairseq.models.transformer import TransformerDecoderBase, TransformerModelBase
 from fairseq.utils import resolve_max_positions
 from torch import Tensor
 
-from ..probabilities import is_plain_softmax, log_probabilities, log_softmax
+from ..errors import InputError
+from ..probabilities import at_least_float32, is_plain_softmax, log_probabilities, log_softmax
 from .targets import WholeBelief
 
 
@@ -47,10 +49,17 @@ class LiveTeacher:
             if (own.device, own.dtype) != (like.device, like.dtype):
                 model.to(device=like.device, dtype=like.dtype)
 
-    @torch.no_grad()
     def targets(self, net_input: Mapping[str, Any], real: Tensor) -> LiveTargets:
         """Read a batch; ``real`` [B, T] is True at the target tokens that are no padding."""
-        return LiveTargets([_run(model.eval(), net_input, real) for model in self.models])
+        return self.targets_of(net_input, [net_input["prev_output_tokens"]], real)[0]
+
+    @torch.no_grad()
+    def targets_of(
+        self, net_input: Mapping[str, Any], prefixes: Sequence[Tensor], real: Tensor
+    ) -> list[LiveTargets]:
+        """Read a batch with several target prefixes [B, T]; the source is encoded once."""
+        members = [_run(model.eval(), net_input, prefixes, real) for model in self.models]
+        return [LiveTargets(of_prefix) for of_prefix in zip(*members)]
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,10 @@ class LiveTargets:
         return len(self.members[0].values)
 
     @torch.no_grad()
-    def rows(self, start: int, stop: int) -> WholeBelief:
+    def rows(self, start: int, stop: int, logits: bool = False) -> WholeBelief:
+        if logits:
+            z = self.members[0].logits(start, stop)
+            return WholeBelief.of(log_softmax(z), z)
         log_q = [member.log_q(start, stop) for member in self.members]  # M of [n, V]
         if len(log_q) == 1:
             return WholeBelief.of(log_q[0])
@@ -78,15 +90,44 @@ class _Member:
     output_layer: Any = None
 
     def log_q(self, start: int, stop: int) -> Tensor:
-        values = self.values[start:stop]
-        return values if self.output_layer is None else log_softmax(self.output_layer(values))
+        if self.output_layer is None:
+            return self.values[start:stop]
+        return log_softmax(self.output_layer(self.values[start:stop]))
+
+    def logits(self, start: int, stop: int) -> Tensor:
+        if self.output_layer is None:
+            raise InputError(
+                "the teacher has no logits (its probabilities are no plain softmax of a "
+                "Transformer); distil its log-probabilities instead (--anneal-logits centred)"
+            )
+        return at_least_float32(self.output_layer(self.values[start:stop]))
 
 
-def _run(model: Any, net_input: Mapping[str, Any], real: Tensor) -> _Member:
-    if _projects_features(model):
-        features = model(**net_input, features_only=True)[0]  # [B, T, D]
-        return _Member(features[real], model.decoder.output_layer)
-    return _Member(log_probabilities(model, model(**net_input), real))
+def _run(
+    model: Any, net_input: Mapping[str, Any], prefixes: Sequence[Tensor], real: Tensor
+) -> list[_Member]:
+    projects = _projects_features(model)
+    options = {"features_only": True} if projects else {}
+    found = []
+    for net_output in _decode(model, net_input, prefixes, options):
+        if projects:  # [B, T, D]
+            found.append(_Member(net_output[0][real], model.decoder.output_layer))
+        else:
+            found.append(_Member(log_probabilities(model, net_output, real)))
+    return found
+
+
+def _decode(
+    model: Any, net_input: Mapping[str, Any], prefixes: Sequence[Tensor], options: dict[str, Any]
+) -> Iterator[Any]:
+    if len(prefixes) == 1 or not isinstance(model, FairseqEncoderDecoderModel):
+        for prefix in prefixes:
+            yield model(**{**net_input, "prev_output_tokens": prefix}, **options)
+        return
+    lengths = net_input["src_lengths"]
+    encoder_out = model.encoder(net_input["src_tokens"], src_lengths=lengths)
+    for prefix in prefixes:
+        yield model.decoder(prefix, encoder_out=encoder_out, src_lengths=lengths, **options)
 
 
 def _projects_features(model: Any) -> bool:

@@ -37,13 +37,16 @@ class Belief:
         return (self.q * (self.log_q - log_p)).sum(-1)
 
 
+@dataclass(frozen=True)
 class WholeBelief(Belief):
     """Probabilities of all V tokens, from which a method takes what it needs."""
 
+    logits: Tensor | None = None  # [n, V], where they were asked for
+
     @classmethod
-    def of(cls, log_q: Tensor) -> WholeBelief:
+    def of(cls, log_q: Tensor, logits: Tensor | None = None) -> WholeBelief:
         """From log-probabilities [n, V]."""
-        return cls(log_q.exp(), log_q)
+        return cls(log_q.exp(), log_q, logits=logits)
 
     def at(self, temperature: float) -> WholeBelief:
         """At another temperature: ``q ** (1 / T)``, normalised."""
@@ -64,6 +67,10 @@ class WholeBelief(Belief):
             self.log_q.scatter(-1, y, both),
         )
 
+    def entropy(self) -> Tensor:
+        """Of each position's distribution, in nats [n]."""
+        return -(self.q * self.log_q).sum(-1)
+
     def best(self) -> Tensor:
         """The likeliest token of each position [n]."""
         return self.log_q.argmax(-1)
@@ -79,5 +86,8 @@ class Targets(Protocol):
     def __len__(self) -> int:
         """N."""
 
-    def rows(self, start: int, stop: int) -> WholeBelief:
-        """The belief about real tokens ``start .. stop`` of the batch, at temperature 1."""
+    def rows(self, start: int, stop: int, logits: bool = False) -> WholeBelief:
+        """The belief about real tokens ``start .. stop`` of the batch, at temperature 1.
+
+        With ``logits`` it has the teacher's logits, too.
+        """

@@ -1,0 +1,43 @@
+"""What the methods share that draw the student to the teacher's distribution."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from ..errors import InputError
+from ..probabilities import log_softmax
+from ..teachers import Belief, WholeBelief
+from .config import DistillationConfig
+from .distillation import DistillationCriterion
+
+
+@dataclass
+class DivergenceConfig(DistillationConfig):
+    kd_temperature: float = field(
+        default=1.0,
+        metadata={
+            "help": "T of teacher and student in the distillation term, whose value is multiplied "
+            "by T squared",
+            "signature": "T",
+        },
+    )
+
+
+class Divergence(DistillationCriterion):
+    r"""A term :math:`T^2 \sum_v q_v (\log q_v - \log p_v)`, both sides at temperature T."""
+
+    def check(self, cfg: Any) -> None:
+        super().check(cfg)
+        T = cfg.kd_temperature
+        if not 0.01 <= T <= 100:
+            raise InputError(f"--kd-temperature {T} is out of range; give 0.01 to 100 (default 1)")
+
+    def token_loss(self, log_p: Tensor, q: WholeBelief, y: Tensor) -> Tensor:
+        T: float = self.cfg.kd_temperature
+        log_p = log_p if T == 1 else log_softmax(log_p / T)  # [N, V]
+        return T**2 * self.kept(q.at(T), y).divergence(log_p)  # [N]
+
+    def kept(self, q: WholeBelief, y: Tensor) -> Belief:
+        """What of the teacher's belief counts; a method may keep a part."""
+        return q
