@@ -16,6 +16,7 @@ from fairseq.models.lstm import LSTMEncoder
 from fairseq.models.transformer import TransformerEncoderBase
 
 from .errors import InputError
+from .probabilities import unwrapped
 
 Decoder = Callable[..., Any]
 Decode = Callable[[Any, Decoder], Any]
@@ -39,7 +40,8 @@ def require_decode_hook(model: Any, flag: str) -> None:
     Raises:
         InputError: ``model`` has no separate encoder and decoder; ``flag`` is what asked for it.
     """
-    if not hasattr(type(getattr(model, "module", model)), "decodes_by_hook"):
+    model = unwrapped(model)
+    if not hasattr(type(model), "decodes_by_hook"):
         raise InputError(
             f"{flag} decodes several times from one encoding, and {type(model).__name__} has no "
             "separate encoder and decoder; choose an encoder-decoder --arch such as transformer"

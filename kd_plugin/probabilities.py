@@ -50,7 +50,7 @@ def raw_logits(model: Any, net_output: Any, real: Tensor) -> Tensor:
     """
     if not is_plain_softmax(model):
         raise InputError(
-            f"{type(getattr(model, 'module', model)).__name__} has no logits (its probabilities "
+            f"{type(unwrapped(model)).__name__} has no logits (its probabilities "
             "are no plain softmax); distil its log-probabilities instead (--anneal-logits centred)"
         )
     return at_least_float32(net_output[0][real])
@@ -73,7 +73,7 @@ def _adaptive_log_probabilities(adaptive: Any, features: Tensor) -> Tensor:
 
 def is_plain_softmax(model: Any) -> bool:
     """Whether the model's probabilities are the softmax of its output, and nothing else."""
-    model = getattr(model, "module", model)
+    model = unwrapped(model)
     decoder = getattr(model, "decoder", None)
     return (
         decoder is not None
@@ -83,6 +83,13 @@ def is_plain_softmax(model: Any) -> bool:
         and _inherits(decoder, "get_normalized_probs", FairseqDecoder)
         and _inherits(decoder, "get_normalized_probs_scriptable", FairseqDecoder)
     )
+
+
+def unwrapped(model: Any) -> Any:
+    """The model inside of all wrappers for data parallelism."""
+    while isinstance(getattr(model, "module", None), torch.nn.Module):
+        model = model.module
+    return model
 
 
 def _inherits(instance: Any, name: str, *owners: type) -> bool:

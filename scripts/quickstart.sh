@@ -7,7 +7,7 @@
 #
 #   --output   where everything goes (default: quickstart)
 #   --seeds    students of each kind (default: 3, the fewest that allow a statement)
-#   --smoke    4,000 pairs, few updates, one seed: checks that everything runs and claims nothing
+#   --smoke    4,000 pairs, few updates, one seed, beam 2: checks that everything runs and claims nothing
 #   --checkpoint-rule  of every model: last (default), average:K of the last K at intervals of 50
 #              updates, or best-bleu on the valid set
 #   --data     a data set of configs/data (default: toy); --from is the folder of its raw files,
@@ -64,8 +64,9 @@ export OMP_NUM_THREADS=1
 mkdir -p "$output"
 
 pairs=() teacher_flags=() student_flags=()
+beam=5
 if [ "$smoke" = 1 ]; then
-    seeds=1
+    seeds=1 beam=2
     pairs=(--train-pairs 4000) teacher_flags=(--max-update 150) student_flags=(--max-update 60)
 fi
 
@@ -87,7 +88,7 @@ bin="$output/data/bin"
 [ -f "$output/teacher/done" ] || fresh=1
 
 say 0 "teacher: training (log: $output/teacher/train.log), and students without distillation"
-search=(--beam 5 --max-len-a 2 --max-len-b 10) # the limit spares time on models that do not stop yet
+search=(--beam "$beam" --max-len-a 2 --max-len-b 10) # the limit spares time on models that do not stop yet
 train() { # train NAME MODEL FLAGS...
     local name="$1" model="$2"
     shift 2

@@ -65,3 +65,45 @@ def total(terms: Sequence[tuple[float, Term]]) -> Term:
     size = len(terms[0][1][1])
     value = sum(weight * term[0] for weight, term in terms)
     return value, [sum(weight * term[1][v] for weight, term in terms) for v in range(size)]
+
+
+def through_softmax(p: Row, by_p: Row) -> Row:
+    """Derivatives by logits from derivatives by their probabilities ``p``."""
+    mean = sum(p[v] * by_p[v] for v in range(len(p)))
+    return [p[v] * (by_p[v] - mean) for v in range(len(p))]
+
+
+def ranking(logits: Row, members: Sequence[Row], k: int) -> Term:
+    """Zhang et al. 2023: the teacher's first above its top k; its order among both top k."""
+    p, q = softmax(logits), mean_teacher(members, 1.0)
+    size = len(p)
+    top_q = sorted(range(size), key=lambda v: -q[v])[:k]
+    top_p = sorted(range(size), key=lambda v: -p[v])[:k]
+    pairs = [(top_q[0], u) for u in top_q]
+    pairs += [(u, w) for u in top_q for w in top_p if q[u] > q[w]]
+    value, by_p = 0.0, [0.0] * size
+    for better, worse in pairs:
+        if p[worse] > p[better]:
+            value += p[worse] - p[better]
+            by_p[worse] += 1
+            by_p[better] -= 1
+    return value, through_softmax(p, by_p)
+
+
+def regression(
+    logits: Row, teacher_logits: Row, phi: float, centred: bool = True, mean: bool = True
+) -> Term:
+    """Jafari et al. 2021: squared distance of logits to phi times the teacher's."""
+    size = len(logits)
+    middle = (sum(logits) / size, sum(teacher_logits) / size) if centred else (0.0, 0.0)
+    errors = [(z - middle[0]) - phi * (t - middle[1]) for z, t in zip(logits, teacher_logits)]
+    scale = 1 / size if mean else 1.0
+    slope = [2 * scale * e for e in errors]
+    if centred:
+        slope = [s - sum(slope) / size for s in slope]
+    return scale * sum(e * e for e in errors), slope
+
+
+def entropy(p: Row) -> float:
+    """In nats."""
+    return -sum(x * math.log(x) for x in p if x > 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -39,6 +40,17 @@ SCHEDULE = (
     "--optimizer adam --lr 0.01 --max-tokens 60 --required-batch-size-multiple 1 --cpu "
     "--no-progress-bar --log-format json --log-interval 1 --num-workers 0 --no-epoch-checkpoints"
 ).split()
+
+
+# What each method is given where any would do: values that let every part of it act in a short run.
+METHODS: dict[str, tuple[object, ...]] = {
+    "word_kd": (),
+    "seq_kd": (),
+    "selective_kd": ("--kd-queue-size", 70),
+    "tie_kd": (),
+    "annealing_kd": ("--anneal-updates", 16, "--anneal-max-temperature", 3),
+    "hybrid_kd": ("--hybrid-gate-warmup", 10),
+}
 
 
 def write_corpus(
@@ -197,6 +209,41 @@ class Setup:
             n: p.grad.clone() for n, p in self.model.named_parameters() if p.grad is not None
         }
         return loss.detach(), size, log, gradients
+
+
+class Optimizer:
+    """Stands in for fairseq's: plain gradient descent, or a step that overflows."""
+
+    def __init__(self, parameters: Iterable[Any] = (), lr: float = 0.0, overflows: bool = False):
+        self.sgd = torch.optim.SGD([*parameters] or [torch.zeros(1)], lr=lr)
+        self.overflows = overflows
+
+    def backward(self, loss: Any) -> None:
+        loss.backward()
+
+    def step(self) -> None:
+        if self.overflows:
+            raise OverflowError
+        self.sgd.step()
+        self.sgd.zero_grad()
+
+
+def update(
+    setup: Setup, samples: Iterable[Any], number: int = 0, optimizer: Any = None, dummies: int = 0
+) -> list[Any]:
+    """What fairseq's trainer does in an update; the last ``dummies`` batches are an idle rank's."""
+    setup.criterion.train()
+    optimizer, samples = optimizer or Optimizer(), list(samples)
+    losses = [
+        setup.task.train_step(
+            sample, setup.model, setup.criterion, optimizer, number,
+            ignore_grad=i >= len(samples) - dummies,
+        )[0].item()
+        for i, sample in enumerate(samples)
+    ]  # fmt: skip
+    with contextlib.suppress(OverflowError):
+        setup.task.optimizer_step(optimizer, setup.model, number)
+    return losses
 
 
 def build(data: object, *flags: object, seed: int = 1, double: bool = True) -> Setup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import subprocess
@@ -32,6 +33,7 @@ def free_port() -> int:
 
 def flags_of(method: str, teacher: Path, distilled: Path) -> list[Any]:
     command = ["--criterion", method, "--teacher-path", teacher, "--distilled-data", distilled]
+    command += support.METHODS[method]
     return [*TINY, *distillation(*command, "--label-smoothing", 0.1)]
 
 
@@ -66,7 +68,7 @@ def number_of_batches(data: Path, *flags: object) -> int:
     return len(pairs.batch_by_size(order, max_tokens=setup.cfg.dataset.max_tokens))
 
 
-@pytest.mark.parametrize("method", ["word_kd", "seq_kd"])
+@pytest.mark.parametrize("method", support.METHODS)
 def test_two_ranks_are_one_rank_with_two_batches_an_update(
     method: str, data: Path, teacher: Path, distilled: Path, tmp_path: Path
 ) -> None:
@@ -113,8 +115,14 @@ def gradients_of_a_rank(
 ROWS = ([0, 5, 9], [3, 2, 8, 11])
 
 
-@pytest.mark.parametrize("wrapper", ["legacy", "torch", "torch-unused"])
-@pytest.mark.parametrize("method", ["word_kd", "seq_kd"])
+@pytest.mark.parametrize(
+    ("method", "wrapper"),
+    [
+        *itertools.product(("word_kd", "seq_kd"), ("legacy", "torch", "torch-unused")),
+        ("tie_kd", "torch"),
+        ("hybrid_kd", "torch"),
+    ],
+)
 def test_gradients_under_data_parallelism(
     method: str, wrapper: str, data: Path, teacher: Path, distilled: Path, tmp_path: Path
 ) -> None:

@@ -103,17 +103,22 @@ def test_loader_workers_change_nothing(
     assert_same_weights(tmp_path / "0", tmp_path / "2")
 
 
-@pytest.mark.parametrize("method", ["word_kd", "seq_kd"])
+@pytest.mark.parametrize("method", support.METHODS)
 def test_a_resumed_run_is_an_uninterrupted_one(
     method: str, data: Path, teacher: Path, distilled: Path, tmp_path: Path
 ) -> None:
+    """Interrupted at 13 of 30: in stage I, with a full queue, after the gate's warm-up."""
     flags = [*word_kd(teacher, "--distilled-data", distilled), "--criterion", method]
+    flags += support.METHODS[method]
     flags += ["--dropout", 0.1, "--lr-scheduler", "inverse_sqrt", "--warmup-updates", 5]
     whole = fairseq_train(data, tmp_path / "whole", *flags, "--max-update", 30)
     fairseq_train(data, tmp_path / "parts", *flags, "--max-update", 13)
     rest = fairseq_train(data, tmp_path / "parts", *flags, "--max-update", 30)
     assert_same_weights(tmp_path / "whole", tmp_path / "parts")
-    untimed = {*METRICS, "lr", "gnorm", "num_updates"} & set(whole.stats("train_inner")[-1])
+    spreads = {"threshold", "threshold_sd", "selected", "selected_sd", "gate", "gate_sd"}
+    untimed = {*METRICS, *spreads, "lr", "gnorm", "num_updates"} & set(
+        whole.stats("train_inner")[-1]
+    )
     for ours, theirs in zip(rest.stats("train_inner")[-17:], whole.stats("train_inner")[-17:]):
         assert {key: ours[key] for key in untimed} == {key: theirs[key] for key in untimed}
 
