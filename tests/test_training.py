@@ -119,7 +119,8 @@ def test_a_resumed_run_is_an_uninterrupted_one(
     untimed = {*METRICS, *spreads, "lr", "gnorm", "num_updates"} & set(
         whole.stats("train_inner")[-1]
     )
-    for ours, theirs in zip(rest.stats("train_inner")[-17:], whole.stats("train_inner")[-17:]):
+    last = (run.stats("train_inner")[-17:] for run in (rest, whole))
+    for ours, theirs in zip(*last, strict=True):
         assert {key: ours[key] for key in untimed} == {key: theirs[key] for key in untimed}
 
 
