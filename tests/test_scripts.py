@@ -136,6 +136,22 @@ def test_a_corpus_is_generated_then_binarised(calls: Path, tmp_path: Path) -> No
     ]  # fmt: skip
 
 
+def test_annealing_in_two_runs(calls: Path, model: Path, tmp_path: Path) -> None:
+    (calls.parent / "fake" / "fairseq-kd").write_text(
+        '#!/usr/bin/env bash\n[ "$1" = user-dir ] && echo USERDIR || echo "BEST-$4-$2"\n'
+    )
+    done = run("anneal.sh", "D", tmp_path / "out", model, 40, "T.pt", "--seed", 2, calls=calls)
+    assert done.returncode == 0, done.stderr
+    first, second = called(calls, "fairseq-train")
+    for name, value in (("--teacher-path", "T.pt"), ("--anneal-updates", "40"), ("--seed", "2")):
+        assert first[first.index(name) + 1] == value
+    assert "annealing_kd" in first
+    assert "annealing_kd" not in second
+    best = second[second.index("--finetune-from-model") + 1]
+    assert best == f"BEST-best-bleu-{tmp_path}/out/stage1"
+    assert "--max-update" not in second
+
+
 def test_translations_are_written_once(calls: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.txt"
     corpus = tmp_path / "out.txt.corpus"
@@ -181,6 +197,7 @@ def test_arguments_that_are_missing_or_unknown(calls: Path, tmp_path: Path) -> N
         ("generate_corpus.sh", "give DATA, TEACHER and OUTPUT"),
         ("translate.sh", "give DATA, CHECKPOINT, SUBSET and OUTPUT"),
         ("prepare_data.sh", "give NAME and OUTPUT"),
+        ("anneal.sh", "give DATA, OUTPUT, MODEL, UPDATES and TEACHER"),
     ):
         done = run(name, calls=calls)
         assert done.returncode == 1
