@@ -1,9 +1,9 @@
 """``fairseq-kd describe``: how many parameters a model has, and how wide its gates leave it.
 
-A model is a checkpoint, or a file of fairseq's flags such as those in configs/models, which is built
-for a joint vocabulary of the size of --vocabulary. Embeddings are counted apart: tokens, learned
-positions and the output matrix, each one that is shared once. The effective width of a gated layer
-is the sum of its channels' gates, each between 0 and 1.
+A model is a checkpoint, or a file of fairseq's flags such as those in configs/models, which is
+built for a joint vocabulary of --vocabulary rows. Embeddings are counted apart: tokens, learned
+positions and the output matrix; what is shared is counted once. The effective width of a gated
+layer is the sum of its channels' gates, each between 0 and 1.
 """
 
 from __future__ import annotations

@@ -128,6 +128,4 @@ def gated_feed_forward(
         linear = bias[j] + sum(w * xi for w, xi in zip(value[j], x))
         opened = sigmoid(sum(w * xi for w, xi in zip(gate[j], x)))
         hidden.append(sigmoid(s) * linear * opened)
-    return [
-        b + sum(w * h for w, h in zip(row, hidden)) for row, b in zip(second, second_bias)
-    ]
+    return [b + sum(w * h for w, h in zip(row, hidden)) for row, b in zip(second, second_bias)]

@@ -1,4 +1,4 @@
-r"""A gated linear unit whose channels can be switched off, in place of a feed-forward's first layer.
+r"""A gated linear unit whose channels can be closed: the first layer of a feed-forward.
 
 .. math:: h = \sigma(s) \odot (W_1 x + b_1) \odot \sigma(V x)
 

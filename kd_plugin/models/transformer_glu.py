@@ -1,7 +1,7 @@
 """``--arch transformer_glu``: fairseq's Transformer with gated feed-forwards (see gating.py).
 
-``--encoder-ffn-embed-dim`` and ``--decoder-ffn-embed-dim`` state the width F of the plain Transformer
-with as many parameters; the gated layers are two thirds as wide. Everything else is stock.
+``--encoder-ffn-embed-dim`` and ``--decoder-ffn-embed-dim`` state the width F of the plain
+Transformer with as many parameters; the gated layers are two thirds as wide. All else is stock.
 
 Nothing is added to the loss that would close gates: the source gives no such term.
 """
@@ -85,7 +85,7 @@ class TransformerGLU(TransformerModel):  # type: ignore[misc]
         return GatedDecoder(cfg, tgt_dict, embed_tokens, no_encoder_attn=cfg.no_cross_attention)
 
 
-@register_model_architecture("transformer_glu", "transformer_glu")
+@register_model_architecture("transformer_glu", "transformer_glu")  # type: ignore[untyped-decorator]
 def transformer_glu(args: Any) -> None:
     """fairseq's base sizes; ``linear`` leaves what the gates return as it is."""
     args.activation_fn = getattr(args, "activation_fn", "linear")
