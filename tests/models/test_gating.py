@@ -47,7 +47,8 @@ def test_a_value_by_hand() -> None:
 
 def test_the_equation_as_loops() -> None:
     torch.manual_seed(0)
-    layer, second = gated_linear(7, 13), nn.Linear(13, 7, dtype=torch.float64)
+    layer = gated_linear(7, 13)
+    second: Any = nn.Linear(13, 7, dtype=torch.float64)
     x = torch.randn(3, 5, 7, dtype=torch.float64)
     weights = [
         weight.tolist()
@@ -73,6 +74,17 @@ def test_gradients() -> None:
 
     x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(call, (x, *layer.parameters()))
+
+
+def test_half_precision_costs_no_more_than_its_rounding() -> None:
+    """Three factors and a sum of 7 terms, each rounded to 11 bits."""
+    torch.manual_seed(2)
+    layer = gated_linear(7, 13).half()
+    x = torch.randn(5, 7, dtype=torch.float16)
+    half = layer(x)
+    assert half.dtype == torch.float16
+    exact = layer.double()(x.double())
+    torch.testing.assert_close(half.double(), exact, rtol=2e-3, atol=2e-3)
 
 
 def test_gates_start_nearly_open() -> None:
