@@ -1,6 +1,6 @@
 """Knowledge distillation for neural machine translation, as a fairseq ``--user-dir``.
 
-Importing this package registers the task and the criterions with fairseq.
+Importing this package registers the task, the criterions and the models with fairseq.
 """
 
 from . import errors
@@ -25,4 +25,4 @@ from . import host  # noqa: E402
 
 host.prepare()
 
-from . import criterions, tasks  # noqa: E402, F401  (importing registers)
+from . import criterions, models, tasks  # noqa: E402, F401  (importing registers)

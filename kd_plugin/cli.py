@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from . import checkpoint_rules, weights
+from . import checkpoint_rules, describe, weights
 from .corpus import binarise, generate, prepare, text
 from .errors import InputError
 from .report import score
@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
         score,
         weights,
         checkpoint_rules,
+        describe,
         sys.modules[__name__],
     ):
         module.add_command(commands)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
 from omegaconf import OmegaConf
 
@@ -86,10 +87,11 @@ def export(checkpoint: Path, output: Path) -> None:
     """Write a student as plain data, see ``--help``; where it comes from stays in ``origin``.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or its architecture is this plugin's.
     """
     state = read_checkpoint(str(checkpoint), str(checkpoint))
     cfg = state["cfg"]
+    _require_stock_architecture(cfg.model, checkpoint)
     stock = {field.name for field in fields(TASK_DATACLASS_REGISTRY["translation"])}
     task = {key: value for key, value in _plain(cfg.task).items() if key in stock}
     for code, key in zip(recorded_dictionaries(state), ("source_lang", "target_lang")):
@@ -106,6 +108,15 @@ def export(checkpoint: Path, output: Path) -> None:
         "origin": {"signature": str(state["task_state"].get("signature", ""))},
     }
     _save(plain, output)
+
+
+def _require_stock_architecture(cfg: Any, checkpoint: Path) -> None:
+    arch = getattr(cfg, "arch", None) or getattr(cfg, "_name", None)
+    if getattr(ARCH_MODEL_REGISTRY.get(arch), "__module__", "").startswith(f"{__package__}."):
+        raise InputError(
+            f"{checkpoint} is a {arch}, which stock fairseq does not have; translate with the "
+            "checkpoint itself and --user-dir"
+        )
 
 
 def _plain(cfg: Any) -> dict[str, Any]:

@@ -107,3 +107,25 @@ def regression(
 def entropy(p: Row) -> float:
     """In nats."""
     return -sum(x * math.log(x) for x in p if x > 0)
+
+
+def gated_feed_forward(
+    x: Row,
+    channel_logits: Row,
+    value: Sequence[Row],
+    bias: Row,
+    gate: Sequence[Row],
+    second: Sequence[Row],
+    second_bias: Row,
+) -> Row:
+    """W_2 (sigmoid(s) * (W_1 x + b_1) * sigmoid(V x)) + b_2 of one position."""
+
+    def sigmoid(z: float) -> float:
+        return 1 / (1 + math.exp(-z))
+
+    hidden = []
+    for j, s in enumerate(channel_logits):
+        linear = bias[j] + sum(w * xi for w, xi in zip(value[j], x))
+        opened = sigmoid(sum(w * xi for w, xi in zip(gate[j], x)))
+        hidden.append(sigmoid(s) * linear * opened)
+    return [b + sum(w * h for w, h in zip(row, hidden)) for row, b in zip(second, second_bias)]

@@ -50,7 +50,7 @@ def _load_member(path: str, flag: str, task: Any, teacher_data: str | None) -> A
     proven = _check_languages(state, cfg, task, teacher_data, flag)
     proven &= _check_dictionaries(state, cfg, task, teacher_data, flag)
     _check_sizes(state["model"], task, flag)
-    model = _build(cfg, state["model"], task, flag)
+    model = build_model(cfg, state["model"], task, flag)
     if not proven:
         dictionaries.require_better_than_unigram(LiveTeacher([model]), task, flag)
     proof = "languages and dictionaries compared" if proven else "judged by its results"
@@ -166,7 +166,12 @@ def _check_sizes(weights: Any, task: Any, flag: str) -> None:
             )
 
 
-def _build(cfg: Any, weights: Any, task: Any, flag: str) -> Any:
+def build_model(cfg: Any, weights: Any, task: Any, flag: str) -> Any:
+    """The model that a checkpoint's configuration and weights describe.
+
+    Raises:
+        InputError: they do not fit each other, or the architecture is not known here.
+    """
     try:
         with torch.random.fork_rng(
             devices=[]
