@@ -50,13 +50,11 @@ def test_the_equation_as_loops() -> None:
     layer = gated_linear(7, 13)
     second: Any = nn.Linear(13, 7, dtype=torch.float64)
     x = torch.randn(3, 5, 7, dtype=torch.float64)
-    weights = [
-        weight.tolist()
-        for weight in (
-            layer.channel_logits, layer.value.weight, layer.value.bias, layer.gate.weight,
-            second.weight, second.bias,
-        )
+    parameters: list[Any] = [
+        layer.channel_logits, layer.value.weight, layer.value.bias, layer.gate.weight,
+        second.weight, second.bias,
     ]  # fmt: skip
+    weights = [parameter.tolist() for parameter in parameters]
     expected = [gated_feed_forward(row, *weights) for row in x.reshape(-1, 7).tolist()]
     ours = second(layer(x)).reshape(-1, 7)
     theirs = torch.tensor(expected, dtype=torch.float64)
