@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -49,9 +50,9 @@ def test_an_average_is_made_again_only_when_training_went_on(
     made = average.stat().st_mtime_ns
     choose(run, "average:3", capsys)
     assert average.stat().st_mtime_ns == made
-    (run / "checkpoint_1_6.pt").touch()
+    os.utime(average, (1, 1))  # older than the checkpoints
     choose(run, "average:3", capsys)
-    assert average.stat().st_mtime_ns > made
+    assert average.stat().st_mtime > 1
 
 
 def test_epoch_checkpoints_are_ordered_by_number(
