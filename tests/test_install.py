@@ -116,7 +116,17 @@ def test_help(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["prepare", "generate", "binarise", "text", "score", "average", "export", "user-dir"],
+    [
+        "prepare",
+        "generate",
+        "binarise",
+        "text",
+        "score",
+        "agreement",
+        "average",
+        "export",
+        "user-dir",
+    ],
 )
 def test_every_command_explains_itself_with_an_example(
     name: str, capsys: pytest.CaptureFixture[str]
