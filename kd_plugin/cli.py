@@ -12,7 +12,7 @@ from typing import Any
 from . import checkpoint_rules, describe, weights
 from .corpus import binarise, generate, prepare, text
 from .errors import InputError
-from .report import score
+from .report import agreement, score
 from .version import __version__
 
 
@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
         binarise,
         text,
         score,
+        agreement,
         weights,
         checkpoint_rules,
         describe,

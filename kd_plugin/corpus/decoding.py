@@ -7,11 +7,10 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from fairseq import utils
-from fairseq.data import data_utils
 
+from .batches import batches
 from .records import Record
 
 
@@ -33,26 +32,11 @@ class Decoder:
         probabilities are not finite, has none.
         """
         found: dict[int, list[Record]] = {}
-        for batch in self._batches(pairs, rows):
+        for batch in batches(rows, pairs.src_sizes, self.search.max_tokens):
             found.update(self._decode_or_split(pairs, [int(row) for row in batch]))
         if found.keys() != set(rows):
             raise RuntimeError(f"{len(rows)} sentences went in and {len(found)} came out")
         return found
-
-    def _batches(self, pairs: Any, rows: Sequence[int]) -> list[Any]:
-        order = np.array(sorted(rows, key=lambda row: (pairs.src_sizes[row], row)), dtype=np.int64)
-        if len(order) == 0:
-            return []
-        sizes = pairs.src_sizes[order]
-        # a multiple of 1, because fairseq drops a last batch that is no multiple of it
-        batches: list[Any] = data_utils.batch_by_size(
-            order,
-            num_tokens_fn=pairs.src_sizes.__getitem__,
-            num_tokens_vec=sizes,
-            max_tokens=max(self.search.max_tokens, int(sizes[-1])),
-            required_batch_size_multiple=1,
-        )
-        return batches
 
     def _decode_or_split(self, pairs: Any, rows: list[int]) -> dict[int, list[Record]]:
         """One sentence that fails, or too little memory, does not cost the rest of its batch."""

@@ -14,6 +14,7 @@ import torch
 from tqdm import tqdm
 
 from ..commands import declare
+from ..device import device_of
 from ..errors import InputError
 from ..stores.blocks import BlockWriter, read_manifest
 from ..tasks.distillation import DistillationTask
@@ -65,12 +66,12 @@ def add_command(commands: Any) -> None:
 def generate(given: argparse.Namespace) -> None:
     """Write one shard of a teacher corpus, or go on with it; see :mod:`.records` for the format."""
     shard, shards = _check(given)
+    device = device_of(given)
     task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
     pairs = read_subset(task, given.data, given.subset)
     rows = range(len(pairs) * shard // shards, len(pairs) * (shard + 1) // shards)
     name = f"{given.subset}.{task.cfg.source_lang}-{task.cfg.target_lang}"
     path = shard_path(given.output, name, shard, shards)
-    device = torch.device("cuda" if torch.cuda.is_available() and not given.cpu else "cpu")
     teacher = load_teacher(given.path, task, given.teacher_data, flag="--path")
     settings = {
         "format": 1,
@@ -114,8 +115,6 @@ def _check(given: argparse.Namespace) -> tuple[int, int]:
         raise InputError(
             f"--nbest {given.nbest} is more than a --beam of {given.beam} finds; raise --beam"
         )
-    if given.fp16 and (given.cpu or not torch.cuda.is_available()):
-        raise InputError("--fp16 needs a GPU, and none is used here; leave it out")
     return int(shard), int(shards)
 
 
@@ -130,9 +129,14 @@ def read_subset(task: DistillationTask, data: str, subset: str) -> Any:
 
 def fingerprint_of_sources(pairs: Any) -> str:
     """sha256 of all source token ids, sentence by sentence."""
-    digest = hashlib.sha256(pairs.src_sizes.astype("<i8").tobytes())
-    for row in range(len(pairs)):
-        digest.update(pairs.src[row].numpy().astype("<i4").tobytes())
+    return fingerprint(pairs.src, pairs.src_sizes)
+
+
+def fingerprint(sentences: Any, sizes: Any) -> str:
+    """sha256 of the token ids of one side of a corpus, and of the sentences' ``sizes``."""
+    digest = hashlib.sha256(sizes.astype("<i8").tobytes())
+    for row in range(len(sizes)):
+        digest.update(sentences[row].numpy().astype("<i4").tobytes())
     return digest.hexdigest()
 
 

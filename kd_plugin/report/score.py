@@ -12,10 +12,10 @@ import sacrebleu
 
 from .. import checkpoint_rules
 from ..errors import InputError
-from ..stores.files import to_json, write_atomically
 from ..version import versions
 from .comparison import LEAST_SEEDS, LEVEL, RESAMPLES, compare
 from .inputs import check_names, parse_system, read_origlang, read_texts
+from .output import write_json
 from .plot import draw
 from .scores import METRICS, TOKENIZERS, Measure
 from .table import markdown
@@ -110,11 +110,4 @@ def run(arguments: argparse.Namespace) -> None:
             "systems": [{"n": system.n, **asdict(system)} for system in systems],
             "versions": versions(sacrebleu, np),
         }
-        path = Path(arguments.json)
-        try:
-            write_atomically(path, to_json(everything))
-        except OSError as error:
-            raise InputError(
-                f"--json {path} cannot be written ({error.strerror}); give a file in an existing "
-                "folder"
-            ) from None
+        write_json(arguments.json, everything)

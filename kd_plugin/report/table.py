@@ -32,12 +32,18 @@ def markdown(
 def table(rows: Sequence[tuple[System, Mapping[str, Score]]], baseline: str | None) -> str:
     columns = ["system", "n", *METRICS]
     columns += [f"{metric} vs {baseline}" for metric in METRICS] if baseline else []
-    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1)]
+    lines = []
     for system, scores in rows:
         cells = [system.name, str(system.n), *(value(score) for score in scores.values())]
         cells += [difference(score) for score in scores.values()] if baseline else []
         lines.append(cells)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return grid(columns, lines)
+
+
+def grid(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table: names on the left, numbers on the right."""
+    ruler = ["---"] + ["---:"] * (len(columns) - 1)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (columns, ruler, *lines))
 
 
 def value(score: Score) -> str:

@@ -23,7 +23,11 @@ logger = logging.getLogger(__name__)
 
 
 def load_teacher(
-    paths: str, task: Any, teacher_data: str | None = None, flag: str = "--teacher-path"
+    paths: str,
+    task: Any,
+    teacher_data: str | None = None,
+    flag: str = "--teacher-path",
+    data_flag: str = "--teacher-data",
 ) -> LiveTeacher:
     """Load, check and freeze the teacher(s) of a run.
 
@@ -32,6 +36,7 @@ def load_teacher(
         task: the student's task; its languages and dictionaries must be the teacher's.
         teacher_data: the folder with the teacher's dictionaries; None: the checkpoint's own.
         flag: what the command calls ``paths``; errors begin with it.
+        data_flag: what it calls ``teacher_data``.
 
     Raises:
         InputError: a file is missing, damaged or no fairseq checkpoint, or a teacher translates
@@ -40,19 +45,21 @@ def load_teacher(
     names = split_paths(paths)
     if not all(names):
         raise InputError(f"{flag} {paths!r} has an empty name between colons; remove it")
-    members = [_load_member(name, f"{flag} {name}", task, teacher_data) for name in names]
+    members = [
+        _load_member(name, f"{flag} {name}", task, teacher_data, data_flag) for name in names
+    ]
     return LiveTeacher(members, [sha256(absolute(name)) for name in names])
 
 
-def _load_member(path: str, flag: str, task: Any, teacher_data: str | None) -> Any:
+def _load_member(path: str, flag: str, task: Any, teacher_data: str | None, data_flag: str) -> Any:
     state = read_checkpoint(absolute(path), flag)
     cfg = state["cfg"]
     proven = _check_languages(state, cfg, task, teacher_data, flag)
-    proven &= _check_dictionaries(state, cfg, task, teacher_data, flag)
+    proven &= _check_dictionaries(state, cfg, task, teacher_data, flag, data_flag)
     _check_sizes(state["model"], task, flag)
     model = build_model(cfg, state["model"], task, flag)
     if not proven:
-        dictionaries.require_better_than_unigram(LiveTeacher([model]), task, flag)
+        dictionaries.require_better_than_unigram(LiveTeacher([model]), task, flag, data_flag)
     proof = "languages and dictionaries compared" if proven else "judged by its results"
     logger.info(f"teacher: {type(model).__name__} from {path} ({proof})")
     return model
@@ -111,7 +118,7 @@ def _check_languages(state: Any, cfg: Any, task: Any, teacher_data: str | None, 
     if theirs != ours:
         raise InputError(
             f"{flag} translates {theirs[0]}-{theirs[1]} and this run {ours[0]}-{ours[1]}; "
-            "give a teacher of the same languages and direction"
+            "give a checkpoint of the same languages and direction"
         )
     return True
 
@@ -123,7 +130,7 @@ def recorded_dictionaries(state: Any) -> dict[str, str]:
 
 
 def _check_dictionaries(
-    state: Any, cfg: Any, task: Any, teacher_data: str | None, flag: str
+    state: Any, cfg: Any, task: Any, teacher_data: str | None, flag: str, data_flag: str
 ) -> bool:
     """Compare by content where it can be read; True when both sides are proven equal."""
     recorded = recorded_dictionaries(state)
@@ -136,8 +143,8 @@ def _check_dictionaries(
             dictionaries.require_equal(theirs, ours, f"{flag}: its dictionary {name}")
         elif teacher_data:
             raise InputError(
-                f"--teacher-data {teacher_data} holds no dict.{language}.txt; name the folder "
-                "that the teacher was trained from"
+                f"{data_flag} {teacher_data} holds no dict.{language}.txt; name the folder "
+                "that the checkpoint was trained from"
             )
         if recorded and recorded.get(language) != dictionaries.fingerprint(ours):
             raise InputError(

@@ -56,7 +56,7 @@ def require_equal(theirs: Any, ours: Any, whose: str) -> None:
     )
 
 
-def require_better_than_unigram(teacher: Any, task: Any, flag: str) -> None:
+def require_better_than_unigram(teacher: Any, task: Any, flag: str, data_flag: str) -> None:
     """Judge by results where nothing proves that the vocabularies are the same.
 
     The teacher's mean NLL over the first sentences of valid (of train where there is no valid) must
@@ -69,8 +69,8 @@ def require_better_than_unigram(teacher: Any, task: Any, flag: str) -> None:
     if sample is None:
         raise InputError(
             f"{flag}: its checkpoint keeps no dictionary hash, its own data path is gone, and "
-            "there is no valid or train set to judge it by; give --teacher-data DIR, the folder "
-            "with the teacher's dict.*.txt"
+            f"there is no valid or train set to judge it by; give {data_flag} DIR, the folder "
+            "with its dict.*.txt"
         )
     target = sample["target"]
     real = target.ne(task.target_dictionary.pad())
@@ -83,7 +83,7 @@ def require_better_than_unigram(teacher: Any, task: Any, flag: str) -> None:
             f"{flag}: nothing shows that its dictionary is this run's (its checkpoint keeps no "
             f"hash of it and its own data path is gone), and on the first {len(target)} sentences "
             f"it needs {model:.2f} bits a token where word frequencies alone need {unigram:.2f}; "
-            "give --teacher-data DIR, the folder with the teacher's dict.*.txt"
+            f"give {data_flag} DIR, the folder with its dict.*.txt"
         )
 
 

@@ -44,10 +44,14 @@ class LiveTeacher:
     def follow(self, student: torch.nn.Module) -> None:
         """Move to the student's device and precision."""
         like = next(p for p in student.parameters() if p.is_floating_point())
+        self.to(like.device, like.dtype)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Move where they are not yet."""
         for model in self.models:
             own = next(p for p in model.parameters() if p.is_floating_point())
-            if (own.device, own.dtype) != (like.device, like.dtype):
-                model.to(device=like.device, dtype=like.dtype)
+            if (own.device, own.dtype) != (device, dtype):
+                model.to(device=device, dtype=dtype)
 
     def targets(self, net_input: Mapping[str, Any], real: Tensor) -> LiveTargets:
         """Read a batch; ``real`` [B, T] is True at the target tokens that are no padding."""

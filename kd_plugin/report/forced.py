@@ -1,0 +1,104 @@
+"""Two models read the references of a subset (teacher forcing), and every token is tallied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq import utils
+from torch import Tensor
+from tqdm import tqdm
+
+from ..corpus.batches import batches
+from ..errors import InputError
+from ..teachers.live import LiveTeacher
+from .tally import Tally
+
+SLICE = 1 << 24  # probabilities that are held at once, of each model
+
+
+def readable(
+    pairs: Any, models: Mapping[str, LiveTeacher], subset: str, skip: bool = False
+) -> list[int]:
+    """The sentences that all models have positions for.
+
+    Args:
+        pairs: a ``LanguagePairDataset`` with targets.
+        models: by the flag that names them; errors begin with it.
+        subset: its name, for errors.
+        skip: leave the other sentences out instead of refusing them.
+
+    Raises:
+        InputError: there are others and they are not to be skipped, or nothing is left.
+    """
+    sizes = np.stack([pairs.src_sizes, pairs.tgt_sizes], 1)  # [S, 2]
+    reads = np.ones(len(sizes), dtype=bool)
+    for flag, model in models.items():
+        limits = np.array(model.max_positions())
+        beyond = sizes > limits
+        if beyond.any() and not skip:
+            row, side = (int(i) for i in np.argwhere(beyond)[0])
+            raise InputError(
+                f"{flag} reads at most {int(limits[side])} {('source', 'target')[side]} tokens and "
+                f"line {row + 1} of {subset} has {sizes[row, side]} ({beyond.any(1).sum()} such "
+                "line(s)); leave them out of both with --too-long skip"
+            )
+        reads &= ~beyond.any(1)
+    if not reads.any():
+        raise InputError(f"no line of {subset} fits the positions of {' and '.join(models)}")
+    return [int(row) for row in reads.nonzero()[0]]
+
+
+@torch.no_grad()
+def measure(
+    teacher: LiveTeacher,
+    student: LiveTeacher,
+    pairs: Any,
+    rows: Sequence[int],
+    group_of: Tensor,
+    tally: Tally,
+    max_tokens: int = 4000,
+) -> None:
+    """Add every target token of sentences ``rows`` to ``tally``, once.
+
+    Args:
+        teacher, student: both where ``group_of`` is.
+        pairs: a ``LanguagePairDataset`` with targets.
+        group_of: the group of each target token [V].
+        max_tokens: of a batch, source or target with padding, whichever is more.
+    """
+    sizes = np.maximum(pairs.src_sizes, pairs.tgt_sizes)
+    seen: list[int] = []
+    with tqdm(total=len(rows), unit="sent") as bar:
+        for batch in batches(rows, sizes, max_tokens):
+            sample = pairs.collater([pairs[int(row)] for row in batch])
+            seen += sample["id"].tolist()
+            if group_of.is_cuda:
+                sample = utils.move_to_cuda(sample)
+            _read(teacher, student, sample, group_of, pairs.tgt_dict.pad(), tally)
+            bar.update(len(batch))
+    if sorted(seen) != sorted(rows):
+        raise RuntimeError(f"{len(rows)} sentences went in and {len(seen)} were read")
+
+
+def _read(
+    teacher: LiveTeacher,
+    student: LiveTeacher,
+    sample: Any,
+    group_of: Tensor,
+    padding: int,
+    tally: Tally,
+) -> None:
+    real = sample["target"].ne(padding)  # [B, T]
+    y = sample["target"][real]  # [N]
+    q, p = (model.targets(sample["net_input"], real) for model in (teacher, student))
+    for start, stop in _slices(len(y), SLICE // len(group_of)):
+        part = y[start:stop]
+        tally.add(q.rows(start, stop), p.rows(start, stop), part, group_of[part])
+
+
+def _slices(size: int, step: int) -> Iterable[tuple[int, int]]:
+    step = max(step, 1)
+    return ((start, min(start + step, size)) for start in range(0, size, step))
