@@ -13,6 +13,7 @@ from . import checkpoint_rules, describe, weights
 from .corpus import binarise, generate, prepare, text
 from .errors import InputError
 from .report import agreement, score
+from .stores import cache
 from .version import __version__
 
 
@@ -44,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
         generate,
         binarise,
         text,
+        cache,
         score,
         agreement,
         weights,

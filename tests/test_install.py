@@ -121,6 +121,7 @@ def test_help(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         "generate",
         "binarise",
         "text",
+        "cache",
         "score",
         "agreement",
         "average",

@@ -20,8 +20,8 @@ from ..commands import declare
 from ..errors import InputError
 from ..stores.files import to_json, write_atomically
 from ..tasks.distillation import DistillationTask
-from .generate import fingerprint_of_sources, read_subset
-from .records import find_shards, read_corpus
+from .records import find_corpus, read_corpus
+from .subset import fingerprint_of_sources, read_subset
 
 EXAMPLE = """  fairseq-kd binarise corpus data --output distilled
   fairseq-train data --distilled-data distilled --criterion seq_kd ..."""
@@ -54,7 +54,7 @@ def binarise(given: argparse.Namespace) -> None:
     task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
     source, target = task.cfg.source_lang, task.cfg.target_lang
     pairs = read_subset(task, given.data, given.subset)
-    shards = find_shards(given.corpus, f"{given.subset}.{source}-{target}")
+    shards = find_corpus(given.corpus, f"{given.subset}.{source}-{target}")
     settings = shards[0][1]["settings"]
     if settings["source_sha256"] != fingerprint_of_sources(pairs):
         raise InputError(

@@ -13,15 +13,17 @@ import fairseq
 import torch
 from tqdm import tqdm
 
-from ..commands import declare
+from ..commands import add_data_flags, add_teacher_flags, add_work_flags, declare, require_positive
 from ..device import device_of
 from ..errors import InputError
-from ..stores.blocks import BlockWriter, read_manifest
+from ..stores.blocks import BlockWriter
+from ..stores.shards import is_finished, parse_shard, shard_path, shard_rows
 from ..tasks.distillation import DistillationTask
 from ..teachers.checkpoints import load_teacher
 from ..version import versions
 from .decoding import Decoder
-from .records import Record, pack, shard_path, unpack
+from .records import ENDING, Record, pack, unpack
+from .subset import fingerprint_of_sources, read_subset
 
 SEARCH = ("beam", "nbest", "lenpen", "max_len_a", "max_len_b", "max_tokens", "fp16", "block_size")
 EXAMPLE = """  fairseq-kd generate data --path T.pt --beam 5 --nbest 5 --output corpus
@@ -38,28 +40,16 @@ def add_command(commands: Any) -> None:
         EXAMPLE,
     )
     add = parser.add_argument
-    add("data", metavar="DATA", help="binarised corpus; its target side is not read")
-    add("--path", required=True, help="teacher checkpoint(s), separated by colons")
+    add_data_flags(parser, "its target side is not read", subset="train")
+    add_teacher_flags(parser)
     add("--output", required=True, type=Path, help="folder of the corpus; run again to resume")
-    add("--subset", default="train", help="(default: %(default)s)")
-    add("-s", "--source-lang", help="(default: what DATA holds)")
-    add("-t", "--target-lang", help="(default: what DATA holds)")
-    add("--teacher-data", help="folder with the teacher's dict.*.txt; see --task distillation")
-    add("--shard", default="0/1", metavar="I/N", help="part I of N, from 0 (default: all)")
     add("--beam", type=int, default=5, help="(default: %(default)s)")
     add("--nbest", type=int, default=1, help="hypotheses to keep (default: %(default)s)")
     add("--lenpen", type=float, default=1.0, help="(default: %(default)s)")
     add("--max-len-a", type=float, default=0.0, help="at most a * source length + b tokens ...")
     add("--max-len-b", type=int, default=200, help="... (default: fairseq's, 0 and 200)")
     add("--max-tokens", type=int, default=4000, help="source tokens in a batch (default: 4000)")
-    add(
-        "--block-size",
-        type=int,
-        default=2000,
-        help="sentences that a kill can cost (default: 2000)",
-    )
-    add("--fp16", action="store_true", help="half precision; needs a GPU")
-    add("--cpu", action="store_true", help="do not use a GPU")
+    add_work_flags(parser)
     parser.set_defaults(run=generate)
 
 
@@ -69,9 +59,9 @@ def generate(given: argparse.Namespace) -> None:
     device = device_of(given)
     task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
     pairs = read_subset(task, given.data, given.subset)
-    rows = range(len(pairs) * shard // shards, len(pairs) * (shard + 1) // shards)
+    rows = shard_rows(len(pairs), shard, shards)
     name = f"{given.subset}.{task.cfg.source_lang}-{task.cfg.target_lang}"
-    path = shard_path(given.output, name, shard, shards)
+    path = shard_path(given.output, name, shard, shards, ENDING)
     teacher = load_teacher(given.path, task, given.teacher_data, flag="--path")
     settings = {
         "format": 1,
@@ -87,9 +77,7 @@ def generate(given: argparse.Namespace) -> None:
         "shard": f"{shard}/{shards}",
         "rows": [rows.start, rows.stop],
     }
-    finished = read_manifest(path)
-    if finished is not None and path.exists():
-        _require_same(finished["settings"], settings, path)
+    if is_finished(path, settings):
         print(f"{path} is complete: nothing to do")
         return
     work = _Work(task, pairs, rows, teacher.max_positions()[0])
@@ -105,48 +93,13 @@ def generate(given: argparse.Namespace) -> None:
 
 
 def _check(given: argparse.Namespace) -> tuple[int, int]:
-    shard, _, shards = given.shard.partition("/")
-    if not (shard.isdecimal() and shards.isdecimal() and int(shard) < int(shards)):
-        raise InputError(f"--shard {given.shard} is no part; give I/N with I from 0 to N-1, as 0/4")
-    for flag in ("beam", "nbest", "max_len_b", "max_tokens", "block_size"):
-        if (value := getattr(given, flag)) < 1:
-            raise InputError(f"--{flag.replace('_', '-')} {value} is too small; give at least 1")
+    shard, shards = parse_shard(given.shard)
+    require_positive(given, "beam", "nbest", "max_len_b", "max_tokens", "block_size")
     if given.nbest > given.beam:
         raise InputError(
             f"--nbest {given.nbest} is more than a --beam of {given.beam} finds; raise --beam"
         )
-    return int(shard), int(shards)
-
-
-def read_subset(task: DistillationTask, data: str, subset: str) -> Any:
-    """The language pairs of ``--subset``, or one line that says that there are none."""
-    try:
-        return task.language_pairs(data, subset)
-    except FileNotFoundError:
-        pair = f"{task.cfg.source_lang}-{task.cfg.target_lang}"
-        raise InputError(f"--subset {subset}: {data} holds no {subset} set of {pair}") from None
-
-
-def fingerprint_of_sources(pairs: Any) -> str:
-    """sha256 of all source token ids, sentence by sentence."""
-    return fingerprint(pairs.src, pairs.src_sizes)
-
-
-def fingerprint(sentences: Any, sizes: Any) -> str:
-    """sha256 of the token ids of one side of a corpus, and of the sentences' ``sizes``."""
-    digest = hashlib.sha256(sizes.astype("<i8").tobytes())
-    for row in range(len(sizes)):
-        digest.update(sentences[row].numpy().astype("<i4").tobytes())
-    return digest.hexdigest()
-
-
-def _require_same(theirs: Any, ours: Any, path: Path) -> None:
-    for name, value in ours.items():
-        if theirs.get(name) != value:
-            raise InputError(
-                f"{path} is complete and was made with {name} {theirs.get(name)}; this command "
-                f"says {value}: give another --output"
-            )
+    return shard, shards
 
 
 class _Work:

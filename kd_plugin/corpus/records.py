@@ -17,21 +17,17 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..stores.blocks import read_manifest
 from ..stores.files import sha256
+from ..stores.shards import Shards, find_shards
 
 Record = dict[str, Any]
 
-
-def shard_path(folder: Path, name: str, shard: int, shards: int) -> Path:
-    """The file of one shard; ``name`` is SUBSET.SRC-TGT."""
-    return folder / f"{name}.shard{shard}-of-{shards}.jsonl.gz"
+ENDING = "jsonl.gz"
 
 
 def pack(records: list[Record]) -> bytes:
@@ -46,50 +42,20 @@ def unpack(block: bytes) -> Iterator[Record]:
         yield json.loads(line)
 
 
-def find_shards(folder: Path, name: str) -> list[tuple[Path, dict[str, Any]]]:
-    """The shards of a corpus in order, each with its manifest.
+def find_corpus(folder: Path, name: str) -> Shards:
+    """The shards of a corpus in order, each with its manifest; ``name`` is SUBSET.SRC-TGT.
 
     Raises:
-        InputError: there is none, one is missing, unfinished or changed since it was written, or
-            they were not made by the same command.
+        InputError: as :func:`find_shards`, or a shard has changed since it was written.
     """
-    pattern = re.compile(re.escape(name) + r"\.shard\d+-of-(\d+)\.jsonl\.gz(?:\.journal)?")
-    counts = {int(m[1]) for file in folder.glob("*") if (m := pattern.fullmatch(file.name))}
-    if len(counts) != 1:
-        found = f"those of {sorted(counts)} shards side by side" if counts else "none"
-        raise InputError(
-            f"{folder} should hold one teacher corpus of {name} and holds {found}; name the "
-            "--output of fairseq-kd generate"
-        )
-    (shards,) = counts
-    found_shards = []
-    for shard in range(shards):
-        path = shard_path(folder, name, shard, shards)
-        manifest = read_manifest(path)
-        if manifest is None or not path.exists():
-            raise InputError(
-                f"{path} is not finished; run fairseq-kd generate --shard {shard}/{shards} again"
-            )
+    shards = find_shards(folder, name, ENDING, "generate")
+    for path, manifest in shards:
         if sha256(path) != manifest["sha256"]:
             raise InputError(f"{path} has changed since it was written; generate it again")
-        found_shards.append((path, manifest))
-    _require_one_command(found_shards)
-    return found_shards
+    return shards
 
 
-def _require_one_command(shards: list[tuple[Path, dict[str, Any]]]) -> None:
-    own = {"shard", "rows"}
-    first = {key: value for key, value in shards[0][1]["settings"].items() if key not in own}
-    for path, manifest in shards[1:]:
-        for key, value in first.items():
-            if manifest["settings"][key] != value:
-                raise InputError(
-                    f"{path} was made with another {key} than {shards[0][0].name}: "
-                    f"{manifest['settings'][key]} and {value}; generate all shards with one command"
-                )
-
-
-def read_corpus(shards: list[tuple[Path, dict[str, Any]]]) -> Iterator[Record]:
+def read_corpus(shards: Shards) -> Iterator[Record]:
     """Every record of every shard, in the subset's order.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..commands import declare
 from ..stores.files import write_atomically
-from .records import find_shards, read_corpus
+from .records import find_corpus, read_corpus
 
 EXAMPLE = "  fairseq-kd text output --subset test -s de -t en --output test.hyp"
 
@@ -33,7 +33,7 @@ def text(given: argparse.Namespace) -> None:
     """Join SentencePiece's pieces: a space is what ``\\u2581`` stands for."""
     name = f"{given.subset}.{given.source_lang}-{given.target_lang}"
     lines = []
-    for record in read_corpus(find_shards(given.corpus, name)):
+    for record in read_corpus(find_corpus(given.corpus, name)):
         best = record["hypotheses"][0]["text"] if record["hypotheses"] else ""
         lines.append(best.replace(" ", "").replace("\u2581", " ").strip())
     write_atomically(given.output, "".join(f"{line}\n" for line in lines))

@@ -57,6 +57,8 @@ class AnnealingKDConfig(DistillationConfig):
 
 @register_criterion("annealing_kd", dataclass=AnnealingKDConfig)
 class AnnealingKD(DistillationCriterion):
+    reads_stores = ("features",)  # the regression is on all logits
+
     def check(self, cfg: Any) -> None:
         super().check(cfg)
         self.reads_logits = str(cfg.anneal_logits) == "raw"

@@ -43,6 +43,8 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
     """
 
     needs_teacher = True
+    reads_stores: tuple[str, ...] = ("beliefs", "features")  # which kinds can be its teacher
+    teacher_reads_reference = False  # though there is a second text
     gold_is_reference = False
     reads_logits = False
 
@@ -56,19 +58,21 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
         super().__init__(task)
         self.cfg = cfg
         self.check(cfg)
-        trains = not task.from_checkpoint
-        if trains and self.needs_teacher and cfg.kd_weight and not task.cfg.teacher_path:
+        self.require_teacher(cfg, task.cfg)
+        self.teacher, self.store = task.teacher, task.store
+        if self.store is not None and self.store.kind not in self.reads_stores:
+            kinds = " or ".join(self.reads_stores) or "none"
             raise InputError(
-                f"--criterion {self.name} needs a teacher; give --teacher-path CHECKPOINT, or "
-                "--kd-weight 0 to train without one"
+                f"{self.store.flag} is a store of {self.store.kind}, and --criterion {self.name} "
+                f"reads {kinds}; see fairseq-kd cache --help and fairseq-kd neighbours --help"
             )
-        self.teacher = task.teacher
+        teachers = [each.identity for each in (self.teacher, self.store) if each]
         self.update_num = 0
         self.memory: Memory | None = None
         self.signature = signature(
             self.name,
             cfg,
-            teacher=self.teacher.identity if self.teacher and self.needs_teacher else "",
+            teacher="+".join(teachers) if self.needs_teacher else "",
             text="distilled" if task.cfg.distilled_data else "",
         )
         task.state.merge_state_dict({"signature": self.signature})
@@ -85,6 +89,21 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
     def check(self, cfg: Any) -> None:
         """Refuse values that make no sense; a method with flags of its own extends it."""
         check_weights(cfg)
+
+    def require_teacher(self, cfg: Any, given: Any) -> None:
+        """Refuse to train with no teacher or with two; ``given`` are the flags of the task."""
+        trains = not self.task.from_checkpoint
+        if not (given.teacher_path or given.teacher_store):
+            if trains and self.needs_teacher and cfg.kd_weight:
+                raise InputError(
+                    f"--criterion {self.name} needs a teacher; give --teacher-path CHECKPOINT, "
+                    "--teacher-store FOLDER, or --kd-weight 0 to train without one"
+                )
+        elif given.teacher_path and given.teacher_store:
+            raise InputError(
+                f"--teacher-path {given.teacher_path} and --teacher-store {given.teacher_store} "
+                "are two teachers; give one of them"
+            )
 
     def token_loss(self, log_p: Tensor, q: WholeBelief, y: Tensor) -> Tensor:
         """The paper's equation.
@@ -116,7 +135,9 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
         a, b = self.cfg.nll_weight, self.cfg.kd_weight
         if model.training:
             return a or None, b or None
-        can_teach = self.teacher is not None if self.needs_teacher else "distilled" in sample
+        can_teach = "distilled" in sample
+        if self.needs_teacher:
+            can_teach = self.teacher is not None or "stored" in {**sample, **sample.get("distilled", {})}
         return (a, b) if can_teach else (1, None)
 
     # Mechanics
@@ -196,7 +217,7 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
     ) -> Tensor:
         """The method's weighted term [N]; the log gets it and what the teacher makes of the text."""
         if beliefs[0] is not None:
-            log["teacher_nll_loss"] = beliefs[0].nll(readings[0].y).sum()
+            self.log_teacher(readings[0], beliefs[0], log)
         terms = []
         for i, (reading, q) in enumerate(zip(readings, beliefs)):
             if q is not None:
@@ -214,14 +235,37 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
         weights = self.token_weights(readings[0], beliefs[0], log)
         return kd if weights is None else weights * kd
 
+    def log_teacher(self, reading: Reading, q: Any, log: dict[str, Any]) -> None:
+        """Log what the teacher makes of the taught text."""
+        log["teacher_nll_loss"] = q.nll(reading.y).sum()
+
     def beliefs(self, model: Any, readings: list[Reading]) -> list[Any]:
         """What the teacher believes at the tokens of each reading; None where it is not needed."""
-        if self.teacher is None or not (self.needs_teacher or not model.training):
+        if model.training and not self.needs_teacher:
+            return [None] * len(readings)
+        stored = [self.stored_targets(model, reading) for reading in readings]
+        rest = [reading for reading, targets in zip(readings, stored) if targets is None]
+        live = iter(self.live_targets(model, rest))
+        found = [next(live) if targets is None else targets for targets in stored]
+        return [
+            None if targets is None else targets.rows(0, len(targets), logits=self.reads_logits)
+            for targets in found
+        ]
+
+    def stored_targets(self, model: Any, reading: Reading) -> Any:
+        """What the store kept of the reading's text; None where it has nothing."""
+        if self.store is None or reading.stored is None:
+            return None
+        self.store.follow(model)
+        return self.store.targets(reading.stored, reading.log_p.dtype)
+
+    def live_targets(self, model: Any, readings: list[Reading]) -> list[Any]:
+        """What the teacher in memory makes of the readings' prefixes; None without one."""
+        if self.teacher is None or not readings:
             return [None] * len(readings)
         self.teacher.follow(model)
         prefixes = [reading.net_input["prev_output_tokens"] for reading in readings]
-        targets = self.teacher.targets_of(readings[0].net_input, prefixes, readings[0].real)
-        return [each.rows(0, len(each), logits=self.reads_logits) for each in targets]
+        return self.teacher.targets_of(readings[0].net_input, prefixes, readings[0].real)
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:

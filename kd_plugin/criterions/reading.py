@@ -20,6 +20,7 @@ class Text(NamedTuple):
     target: Tensor  # [B, T]
     prev_output_tokens: Tensor  # [B, T]
     ntokens: int
+    stored: Tensor | None = None  # [N, bytes], where a teacher's store is of this text
 
 
 class Reading(NamedTuple):
@@ -30,6 +31,7 @@ class Reading(NamedTuple):
     y: Tensor  # [N]
     log_p: Tensor  # [N, V]
     logits: Tensor | None = None  # [N, V], where a method asks for them
+    stored: Tensor | None = None  # as the text's, where this prefix is the text's
 
     @property
     def nll(self) -> Tensor:
@@ -49,7 +51,7 @@ class Reading(NamedTuple):
 def texts(sample: Mapping[str, Any]) -> tuple[Text, Text | None]:
     """The reference of a batch, and the teacher's text where the batch has one."""
     shifted = sample["net_input"]["prev_output_tokens"]
-    reference = Text(sample["target"], shifted, sample["ntokens"])
+    reference = Text(sample["target"], shifted, sample["ntokens"], sample.get("stored"))
     return reference, Text(**sample["distilled"]) if "distilled" in sample else None
 
 
@@ -98,4 +100,5 @@ def reading_of(
 ) -> Reading:
     """The reading from what the model or its decoder returned for ``net_input``."""
     real = text.target.ne(padding)
-    return Reading(net_input, real, text.target[real], log_probabilities(model, net_output, real))
+    log_p = log_probabilities(model, net_output, real)
+    return Reading(net_input, real, text.target[real], log_p, stored=text.stored)

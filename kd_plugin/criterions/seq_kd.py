@@ -34,6 +34,7 @@ class SeqKDConfig(DistillationConfig):
 @register_criterion("seq_kd", dataclass=SeqKDConfig)
 class SeqKD(DistillationCriterion):
     needs_teacher = False
+    reads_stores = ()
     gold_is_reference = True
 
     def check(self, cfg: Any) -> None:

@@ -50,6 +50,16 @@ class TieKD(Divergence):
         if cfg.tie_iterations < 1:
             raise InputError(f"--tie-iterations {cfg.tie_iterations} is too few; give 1 or more")
 
+    def require_teacher(self, cfg: Any, given: Any) -> None:
+        """As for all, but a store may be the teacher of the first iteration beside a live one."""
+        if not (given.teacher_path and given.teacher_store):
+            super().require_teacher(cfg, given)
+        if given.teacher_store and not given.teacher_path and cfg.tie_iterations > 1:
+            raise InputError(
+                f"--tie-iterations {cfg.tie_iterations} reads prefixes that no store has; give "
+                "--teacher-path beside --teacher-store, or --tie-iterations 1"
+            )
+
     def token_loss(self, log_p: Tensor, q: WholeBelief, y: Tensor) -> Tensor:
         kd = super().token_loss(log_p, q, y)
         return kd + ranking(log_p, q, self.cfg.tie_top_k) if self.cfg.tie_top_k else kd  # [N]
@@ -63,7 +73,7 @@ class TieKD(Divergence):
             while len(readings) < self.cfg.tie_iterations:
                 inputs = {**net_input, "prev_output_tokens": own_prefix(readings[-1])}
                 output = decoder(inputs["prev_output_tokens"])
-                readings.append(reading_of(model, inputs, text, output, pad))
+                readings.append(reading_of(model, inputs, text._replace(stored=None), output, pad))
             return readings
 
         pad = self.padding_idx

@@ -17,8 +17,9 @@ import fairseq
 import numpy as np
 import torch
 
-from ..commands import declare
-from ..corpus.generate import fingerprint, fingerprint_of_sources, read_subset
+from ..commands import add_data_flags, add_device_flags, declare, require_positive
+from ..corpus.batches import readable
+from ..corpus.subset import fingerprint, fingerprint_of_sources, read_subset
 from ..device import device_of
 from ..errors import InputError
 from ..tasks.distillation import DistillationTask
@@ -27,7 +28,7 @@ from ..teachers.live import LiveTeacher
 from ..version import __version__, versions
 from .agreement_table import markdown
 from .calibration import BINS
-from .forced import measure, readable
+from .forced import measure
 from .frequency import group_names, parse_edges, target_frequencies
 from .output import write_json
 from .tally import Tally
@@ -41,12 +42,9 @@ def add_command(commands: Any) -> None:
     summary = "how alike two checkpoints are, and how well calibrated, by token frequency"
     parser = declare(commands, "agreement", summary, __doc__, EXAMPLE)
     add = parser.add_argument
-    add("data", metavar="DATA", help="binarised corpus")
+    add_data_flags(parser, subset="valid")
     add("--teacher", required=True, help="checkpoint(s), separated by colons")
     add("--student", required=True, help="checkpoint(s), separated by colons")
-    add("--subset", default="valid", help="(default: %(default)s)")
-    add("-s", "--source-lang", help="(default: what DATA holds)")
-    add("-t", "--target-lang", help="(default: what DATA holds)")
     add("--teacher-data", help="folder with the teacher's dict.*.txt; see --task distillation")
     add("--student-data", help="folder with the student's dict.*.txt")
     add("--train-data", help="folder(s) whose train set is counted for the groups (default: DATA)")
@@ -65,16 +63,13 @@ def add_command(commands: Any) -> None:
     )
     add("--max-tokens", type=int, default=4000, help="tokens in a batch (default: 4000)")
     add("--json", metavar="FILE", help="also write everything here")
-    add("--fp16", action="store_true", help="half precision; needs a GPU")
-    add("--cpu", action="store_true", help="do not use a GPU")
+    add_device_flags(parser)
     parser.set_defaults(run=agreement)
 
 
 def agreement(given: argparse.Namespace) -> None:
     """Measure, print and write. Raises InputError for input that cannot be measured."""
-    for flag in ("bins", "max_tokens"):
-        if (value := getattr(given, flag)) < 1:
-            raise InputError(f"--{flag.replace('_', '-')} {value} is too small; give at least 1")
+    require_positive(given, "bins", "max_tokens")
     edges = parse_edges(given.edges) if given.edges is not None else None
     device = device_of(given)
     task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)

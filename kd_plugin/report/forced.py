@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,43 +12,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..corpus.batches import batches
-from ..errors import InputError
 from ..teachers.live import LiveTeacher
 from .tally import Tally
 
 SLICE = 1 << 24  # probabilities that are held at once, of each model
-
-
-def readable(
-    pairs: Any, models: Mapping[str, LiveTeacher], subset: str, skip: bool = False
-) -> list[int]:
-    """The sentences that all models have positions for.
-
-    Args:
-        pairs: a ``LanguagePairDataset`` with targets.
-        models: by the flag that names them; errors begin with it.
-        subset: its name, for errors.
-        skip: leave the other sentences out instead of refusing them.
-
-    Raises:
-        InputError: there are others and they are not to be skipped, or nothing is left.
-    """
-    sizes = np.stack([pairs.src_sizes, pairs.tgt_sizes], 1)  # [S, 2]
-    reads = np.ones(len(sizes), dtype=bool)
-    for flag, model in models.items():
-        limits = np.array(model.max_positions())
-        beyond = sizes > limits
-        if beyond.any() and not skip:
-            row, side = (int(i) for i in np.argwhere(beyond)[0])
-            raise InputError(
-                f"{flag} reads at most {int(limits[side])} {('source', 'target')[side]} tokens and "
-                f"line {row + 1} of {subset} has {sizes[row, side]} ({beyond.any(1).sum()} such "
-                "line(s)); leave them out of both with --too-long skip"
-            )
-        reads &= ~beyond.any(1)
-    if not reads.any():
-        raise InputError(f"no line of {subset} fits the positions of {' and '.join(models)}")
-    return [int(row) for row in reads.nonzero()[0]]
 
 
 @torch.no_grad()

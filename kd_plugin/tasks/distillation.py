@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 import numpy as np
-from fairseq.data import LanguagePairDataset
+from fairseq.data import ConcatDataset, LanguagePairDataset
 from fairseq.dataclass import FairseqDataclass
 from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import register_task
@@ -18,6 +18,7 @@ from fairseq.tasks.translation import (
 )
 from fairseq.utils import resolve_max_positions, split_paths
 
+from ..corpus.stored import StoredDataset
 from ..corpus.two_targets import TwoTargetDataset, require_same_sources
 from ..decode_hook import add_decode_hook, width_of_states
 from ..errors import InputError
@@ -25,6 +26,7 @@ from ..paths import absolute
 from ..teachers import dictionaries
 from ..teachers.checkpoints import load_teacher
 from ..teachers.live import LiveTeacher
+from ..teachers.stored import TeacherStore
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,13 @@ class TeacherConfig(FairseqDataclass):  # type: ignore[misc]
         metadata={
             "help": "teacher checkpoint(s), separated by colons; several are averaged in "
             "probability space"
+        },
+    )
+    teacher_store: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "folder that fairseq-kd cache or neighbours wrote, in place of a teacher in memory; "
+            "one for each data folder, separated by colons"
         },
     )
     teacher_data: Optional[str] = field(
@@ -119,6 +128,7 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         if self.method is None:
             for flag, value in (
                 ("--teacher-path", self.cfg.teacher_path),
+                ("--teacher-store", self.cfg.teacher_store),
                 ("--distilled-data", self.cfg.distilled_data),
             ):
                 if value:
@@ -196,6 +206,30 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
             logger.warning(f"evaluating without a teacher: {error}")
             return None
 
+    @functools.cached_property
+    def store(self) -> Optional[TeacherStore]:
+        """The stores of ``--teacher-store``, opened and compared with this task."""
+        if not self.cfg.teacher_store:
+            return None
+        folders = split_paths(self.cfg.teacher_store)
+        if len(folders) != len(split_paths(self.cfg.data)):
+            raise InputError(
+                f"--teacher-store {self.cfg.teacher_store} names {len(folders)} folder(s) and the "
+                f"data {len(split_paths(self.cfg.data))}; give one for each, in the same order"
+            )
+        if self.cfg.num_batch_buckets:
+            raise InputError(
+                f"--num-batch-buckets {self.cfg.num_batch_buckets} changes the sentences, and "
+                "--teacher-store compares them; leave one of the two out"
+            )
+        try:
+            return TeacherStore(folders, self, self.cfg.train_subset)
+        except InputError as error:
+            if not self.from_checkpoint:
+                raise
+            logger.warning(f"evaluating without a teacher: {error}")
+            return None
+
     # The data
 
     def language_pairs(self, folder: str, split: str, combine: bool = False) -> LanguagePairDataset:
@@ -230,6 +264,8 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         data: Any = self.language_pairs(shards[shard], split, combine)
         if self.cfg.distilled_data:
             data = self._with_second_target(data, split, shard, combine)
+        if self.method is not None and self.store is not None:
+            data = self._with_store(data, split, shard, self.store)
         self._require_positions(data, split)
         self.datasets[split] = data
 
@@ -271,15 +307,29 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         require_same_sources(reference, distilled, split, flag)
         return TwoTargetDataset(reference, distilled)
 
+    def _with_store(self, data: Any, split: str, shard: int, store: TeacherStore) -> Any:
+        training = split == self.cfg.train_subset
+        if not training and store.find(shard, split) is None:
+            logger.info(f"{store.flag} has no {split} set: it is evaluated on gold metrics alone")
+            return data
+        pairs = data.dataset if isinstance(data, TwoTargetDataset) else data
+        parts = len(pairs.tgt.datasets) if isinstance(pairs.tgt, ConcatDataset) else 1
+        names = [f"{split}{part or ''}" for part in range(parts)]  # as fairseq looks for them
+        stores = [store.open(shard, name) for name in names]
+        of_distilled = not self.method.teacher_reads_reference
+        return StoredDataset(data, stores, of_distilled, store.flag)
+
     def _require_positions(self, data: Any, split: str) -> None:
         """Refuse a teacher that cannot read a sentence which the student will read."""
+        sizes = np.asarray(data.sizes).reshape(len(data), -1)  # source and target tokens [n, 2]
+        ours = np.array(resolve_max_positions(self.max_positions(), self.student_positions))
+        read = (sizes <= ours[: sizes.shape[1]]).all(1, keepdims=True)
+        if isinstance(data, StoredDataset):
+            data.require_records(np.ravel(read))
         teacher = self.__dict__.get("teacher")  # as far as a criterion asked for it
         if teacher is None:
             return
-        sizes = np.asarray(data.sizes).reshape(len(data), -1)  # source and target tokens [n, 2]
-        ours = np.array(resolve_max_positions(self.max_positions(), self.student_positions))
         theirs = np.array(teacher.max_positions())
-        read = (sizes <= ours[: sizes.shape[1]]).all(1, keepdims=True)
         beyond = read & (sizes > theirs[: sizes.shape[1]])
         if beyond.any():
             row, side = (int(i) for i in np.argwhere(beyond)[0])

@@ -70,7 +70,7 @@ class LiveTeacher:
 class LiveTargets:
     """What the members computed for the N real tokens; a belief is made slice by slice."""
 
-    members: Sequence[_Member]
+    members: Sequence[Member]
 
     def __len__(self) -> int:
         return len(self.members[0].values)
@@ -85,9 +85,17 @@ class LiveTargets:
             return WholeBelief.of(log_q[0])
         return WholeBelief.of(torch.stack(log_q).logsumexp(0) - math.log(len(log_q)))
 
+    @torch.no_grad()
+    def scores(self, start: int, stop: int) -> Tensor:
+        """Log-probabilities [n, V] but for a constant of each row, which is not worth computing."""
+        only = self.members[0]
+        if len(self.members) == 1 and only.output_layer is not None:
+            return only.logits(start, stop)
+        return self.rows(start, stop).log_q
+
 
 @dataclass(frozen=True)
-class _Member:
+class Member:
     """Decoder features [N, D] and the layer that projects them, or log-probabilities [N, V]."""
 
     values: Tensor
@@ -109,15 +117,15 @@ class _Member:
 
 def _run(
     model: Any, net_input: Mapping[str, Any], prefixes: Sequence[Tensor], real: Tensor
-) -> list[_Member]:
-    projects = _projects_features(model)
+) -> list[Member]:
+    projects = projects_features(model)
     options = {"features_only": True} if projects else {}
     found = []
     for net_output in _decode(model, net_input, prefixes, options):
         if projects:  # [B, T, D]
-            found.append(_Member(net_output[0][real], model.decoder.output_layer))
+            found.append(Member(net_output[0][real], model.decoder.output_layer))
         else:
-            found.append(_Member(log_probabilities(model, net_output, real)))
+            found.append(Member(log_probabilities(model, net_output, real)))
     return found
 
 
@@ -134,7 +142,7 @@ def _decode(
         yield model.decoder(prefix, encoder_out=encoder_out, src_lengths=lengths, **options)
 
 
-def _projects_features(model: Any) -> bool:
+def projects_features(model: Any) -> bool:
     """Whether logits are ``output_layer(features)``, so that padding need not be projected."""
     return (
         getattr(type(model), "forward", None) is TransformerModelBase.forward

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kd_plugin import cli
-from kd_plugin.corpus.records import find_shards, read_corpus
+from kd_plugin.corpus.records import find_corpus, read_corpus
 from kd_plugin.tasks import DistillationTask
 
 from .. import support
@@ -48,7 +48,7 @@ def test_targets_are_the_best_translations(corpus: Path, data: Path, tmp_path: P
     output = binarise(corpus, data, tmp_path / "distilled")
     task = DistillationTask.of_data(str(output))
     ours, theirs = (task.language_pairs(str(f), "train") for f in (output, data))
-    records = list(read_corpus(find_shards(corpus, NAME)))
+    records = list(read_corpus(find_corpus(corpus, NAME)))
     assert len(ours) == len(theirs) == len(records) == 150
     for row, record in enumerate(records):
         torch.testing.assert_close(ours.src[row], theirs.src[row])
@@ -101,7 +101,7 @@ def test_pairs_without_a_translation_stop_it(holes: Path, teacher: Path, tmp_pat
 
 def test_a_shard_that_is_missing_or_unfinished(corpus: Path, data: Path, tmp_path: Path) -> None:
     part = shutil.copytree(corpus, tmp_path / "part")
-    (second, _) = find_shards(part, NAME)[1]
+    (second, _) = find_corpus(part, NAME)[1]
     second.rename(tmp_path / "away")
     refused("is not finished; run fairseq-kd generate --shard 1/2", part, data, "--output", "x")
     shutil.copy(tmp_path / "away", second)

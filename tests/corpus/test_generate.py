@@ -20,7 +20,7 @@ from fairseq_cli import generate as fairseq_generate
 
 from kd_plugin import cli
 from kd_plugin.corpus.generate import is_repetitive
-from kd_plugin.corpus.records import find_shards, pack, read_corpus, unpack
+from kd_plugin.corpus.records import find_corpus, pack, read_corpus, unpack
 from kd_plugin.stores.blocks import read_manifest
 from kd_plugin.tasks import DistillationTask
 
@@ -49,7 +49,7 @@ def run(data: Path, teacher: Path, output: Path, *flags: str) -> None:
 
 
 def records(output: Path) -> list[dict[str, Any]]:
-    return list(read_corpus(find_shards(output, NAME)))
+    return list(read_corpus(find_corpus(output, NAME)))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_repeated_source_is_decoded_once(whole: Path) -> None:
     assert found[41]["same_as"] == found[59]["same_as"] == 30
     assert found[41]["hypotheses"] == found[59]["hypotheses"] == found[30]["hypotheses"]
     repeats = [record for record in found if "same_as" in record]
-    manifest = find_shards(whole, NAME)[0][1]
+    manifest = find_corpus(whole, NAME)[0][1]
     assert manifest["counts"]["repeated sources"] == len(repeats)
     assert manifest["counts"]["decoded"] == 61 - 4 - len(repeats)
 
@@ -120,7 +120,7 @@ def test_text_is_the_tokens(awkward: Path, whole: Path) -> None:
 def test_shards_are_the_whole(awkward: Path, teacher: Path, whole: Path, tmp_path: Path) -> None:
     for shard in (2, 0, 1):
         run(awkward, teacher, tmp_path, "--shard", f"{shard}/3")
-    assert [manifest["settings"]["rows"] for _, manifest in find_shards(tmp_path, NAME)] == [
+    assert [manifest["settings"]["rows"] for _, manifest in find_corpus(tmp_path, NAME)] == [
         [0, 20], [20, 40], [40, 61],
     ]  # fmt: skip
     parts, all_at_once = records(tmp_path), records(whole)
@@ -156,7 +156,7 @@ def test_killed_ten_times_its_bytes_are_the_same(
 def test_a_finished_corpus_is_left_alone(
     awkward: Path, teacher: Path, whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ((path, _),) = find_shards(whole, NAME)
+    ((path, _),) = find_corpus(whole, NAME)
     before = path.stat().st_mtime_ns
     run(awkward, teacher, whole, "--block-size", "7")
     assert "is complete: nothing to do" in capsys.readouterr().out
@@ -166,7 +166,7 @@ def test_a_finished_corpus_is_left_alone(
 
 
 def test_what_a_manifest_says(whole: Path, teacher: Path, awkward: Path) -> None:
-    ((path, manifest),) = find_shards(whole, NAME)
+    ((path, manifest),) = find_corpus(whole, NAME)
     assert read_manifest(path) == manifest
     settings = manifest["settings"]
     assert settings["teacher_sha256"] == [support.sha256(teacher)]
@@ -184,7 +184,7 @@ def test_a_length_limit_is_noticed(awkward: Path, teacher: Path, tmp_path: Path)
     for record in records(tmp_path):
         for hypothesis in record["hypotheses"]:
             assert ("capped" in hypothesis) == (len(hypothesis["tokens"]) == 2)
-    counts = find_shards(tmp_path, NAME)[0][1]["counts"]
+    counts = find_corpus(tmp_path, NAME)[0][1]["counts"]
     assert counts["best at the length limit"] > 50
 
 
@@ -230,14 +230,14 @@ def test_probabilities_that_are_no_numbers_cost_their_sentence_only(
                 h["tokens"] for h in theirs["hypotheses"]
             ]
     assert failed > 5
-    assert find_shards(tmp_path, NAME)[0][1]["counts"]["undecoded: scores not finite"] == failed
+    assert find_corpus(tmp_path, NAME)[0][1]["counts"]["undecoded: scores not finite"] == failed
 
 
 def test_several_teachers(
     awkward: Path, teacher: Path, second_teacher: Path, tmp_path: Path
 ) -> None:
     run(awkward, Path(f"{teacher}:{second_teacher}"), tmp_path)
-    assert len(find_shards(tmp_path, NAME)[0][1]["settings"]["teacher_sha256"]) == 2
+    assert len(find_corpus(tmp_path, NAME)[0][1]["settings"]["teacher_sha256"]) == 2
     assert len(records(tmp_path)) == 61
 
 

@@ -18,7 +18,7 @@ from kd_plugin.describe import of_checkpoint
 from kd_plugin.models import TransformerGLU
 from kd_plugin.models.gating import GatedLinear
 from kd_plugin.probabilities import is_plain_softmax
-from kd_plugin.teachers.live import _projects_features
+from kd_plugin.teachers.live import projects_features
 
 from .. import support
 from ..support import TINY, USER_DIR, Setup, build, command, distillation, fairseq_train
@@ -104,7 +104,7 @@ def test_it_teaches(run: tuple[Path, support.Run], data: Path, tmp_path: Path) -
     (teacher,) = build(data, *TINY, *given).task.teacher.models
     assert len(gates(teacher)) == 2
     assert is_plain_softmax(teacher)
-    assert _projects_features(teacher)
+    assert projects_features(teacher)
 
 
 def test_the_decode_hook_knows_it(data: Path, teacher: Path, distilled: Path) -> None:

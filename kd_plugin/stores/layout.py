@@ -1,0 +1,76 @@
+"""What a store keeps of each target token: the kinds of stores and their records.
+
+A record is packed and little-endian, so that a sentence is one contiguous slice of its file.
+
+``beliefs``
+    ``ids`` and ``log_q`` of the K likeliest tokens, likeliest first; ``rest``, the mass that is not
+    kept; ``entropy`` of the whole distribution and ``gold``, the target token's log-probability;
+    natural logarithms. 40 bytes for K = 8 with ``float16`` and a vocabulary up to 65,536, the
+    sentence's entry in the index included where it has 5 tokens or more.
+``features``
+    ``y``, the target token, and ``features0`` ... , each member's decoder output, of which the
+    member's output layer makes the whole distribution; or its keys for neighbours.
+``neighbours``
+    ``ids`` of the K nearest neighbours' tokens, nearest first, and ``distance``, their squared
+    distances less the smallest of them.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+FORMAT = 1
+DTYPES = {"float16": "<f2", "float32": "<f4"}
+INDEX = np.dtype([("tokens", "<u2"), ("text", "<u4"), ("records", "<u4")])  # of each sentence
+
+Fields = list[list[Any]]  # [name, numpy's type, entries], as the manifest has them
+
+
+def id_type(vocabulary: int) -> str:
+    """The smallest type for token ids."""
+    return "<u2" if vocabulary <= 1 << 16 else "<u4"
+
+
+def belief_fields(k: int, vocabulary: int, dtype: str) -> Fields:
+    """A record of kind ``beliefs``."""
+    number = DTYPES[dtype]
+    kept: Fields = [["ids", id_type(vocabulary), k], ["log_q", number, k]]
+    return kept + [[name, number, 1] for name in ("rest", "entropy", "gold")]
+
+
+def feature_fields(widths: Sequence[int], vocabulary: int, dtype: str) -> Fields:
+    """A record of kind ``features``; ``widths`` are the members' D."""
+    features = [[f"features{i}", DTYPES[dtype], width] for i, width in enumerate(widths)]
+    return [["y", id_type(vocabulary), 1], *features]
+
+
+def neighbour_fields(k: int, vocabulary: int, dtype: str) -> Fields:
+    """A record of kind ``neighbours``."""
+    return [["ids", id_type(vocabulary), k], ["distance", DTYPES[dtype], k]]
+
+
+def record_type(fields: Fields) -> np.dtype[Any]:
+    """The numpy type of a record."""
+    return np.dtype([(name, kind, (size,)) for name, kind, size in fields])
+
+
+def fingerprint(source: Any, target: Any) -> int:
+    """Of a sentence pair's token ids (int64 tensors): CRC-32."""
+    return zlib.crc32(target.numpy().tobytes(), zlib.crc32(source.numpy().tobytes()))
+
+
+def as_bytes(records: NDArray[Any]) -> torch.Tensor:
+    """Records [n] as uint8 [n, bytes]: bytes, so that nothing on the way rounds them."""
+    raw = np.ascontiguousarray(records).view(np.uint8)
+    return torch.from_numpy(raw.reshape(len(records), records.dtype.itemsize))
+
+
+def checksum(records: NDArray[Any]) -> int:
+    """Of a sentence's records: CRC-32."""
+    return zlib.crc32(records.tobytes())

@@ -1,0 +1,169 @@
+"""A teacher that is not in memory: a store of what it believes about the training data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..paths import absolute
+from ..stores.files import sha256
+from ..stores.shards import is_begun
+from ..stores.store import Store
+from .kept import Kept, KeptBelief
+from .live import LiveTargets, Member
+from .neighbours import NeighbourTargets
+
+
+class TeacherStore:
+    """The stores of a run's subsets, in one folder for each folder of the data.
+
+    They must be of one kind, of one teacher and of this run's dictionaries; what each batch reads
+    of them is checked by :class:`kd_plugin.corpus.stored.StoredDataset`.
+    """
+
+    def __init__(
+        self, folders: Sequence[str], task: Any, subset: str, flag: str = "--teacher-store"
+    ):
+        """Open the stores of ``subset`` and compare them with the task; errors name ``flag``.
+
+        Raises:
+            InputError: there is none, or it is not of this task's languages and dictionaries.
+        """
+        self.flag = f"{flag} {':'.join(folders)}"
+        self.folders = [Path(absolute(folder)) for folder in folders]
+        self.task = task
+        self.subset = subset
+        self.first = self.open(0, subset)
+        self.settings = self.first.settings
+        self.kind = str(self.settings["kind"])
+        self.record = self.first.record
+        self.fields = {n: (kind, at) for n, (kind, at, *_) in (self.record.fields or {}).items()}
+        self.layers: list[Any] = []
+        if self.kind == "features":
+            self.layers = [_output_layer(self.folders[0], each) for each in self.settings["output"]]
+
+    @property
+    def k(self) -> int:
+        """Entries of a record; 0 for features."""
+        return self.record["ids"].shape[0] if "ids" in (self.record.names or ()) else 0
+
+    @property
+    def identity(self) -> str:
+        """What the run's signature says of the teacher."""
+        detail = {
+            "beliefs": f"top{self.k}.{self.settings.get('tail')}",
+            "neighbours": f"knn{self.k}",
+        }.get(self.kind, self.kind)
+        teachers = "+".join(digest[:8] for digest in self.settings["teacher_sha256"])
+        return f"store.{detail}.{teachers}"
+
+    def open(self, folder: int, subset: str) -> Store:
+        """The store of one subset that must be there."""
+        store = Store(self.folders[folder], store_name(self.task, subset))
+        self._require_ours(store)
+        return store
+
+    def find(self, folder: int, subset: str) -> Store | None:
+        """The store of a subset; None where nobody began one."""
+        begun = is_begun(self.folders[folder], store_name(self.task, subset))
+        return self.open(folder, subset) if begun else None
+
+    def _require_ours(self, store: Store) -> None:
+        dictionary = self.task.tgt_dict
+        expected = {
+            "languages": [self.task.cfg.source_lang, self.task.cfg.target_lang],
+            "dictionary_sha256": self.task.state.dictionary_sha256,
+            "vocabulary": len(dictionary),
+            "special_ids": special_ids(dictionary),
+        }
+        theirs = getattr(self, "settings", None)  # of the subset that was opened first
+        if theirs is not None:
+            for name in ("kind", "teacher_sha256", "record", "tail"):
+                expected[name] = theirs.get(name)
+        for name, value in expected.items():
+            if store.settings.get(name) != value:
+                raise InputError(
+                    f"{self.flag}: its store of {store.name} has {name} "
+                    f"{store.settings.get(name)} and this run {value}; write a store of this data "
+                    "with this run's dictionaries"
+                )
+
+    def follow(self, student: torch.nn.Module) -> None:
+        """Move what is not in a batch (output layers) to the student's device and precision."""
+        like = next(p for p in student.parameters() if p.is_floating_point())
+        self.layers = [layer.to(like.device, like.dtype) for layer in self.layers]
+
+    def targets(self, stored: Tensor, dtype: torch.dtype) -> Any:
+        """The beliefs about the N tokens whose records are the bytes ``stored`` [N, bytes].
+
+        Numbers become ``dtype``, float32 or float64.
+        """
+        columns = {name: self.column(stored, name, dtype) for name in self.record.names or ()}
+        if self.kind == "features":
+            members = [
+                Member(columns[f"features{i}"].to(layer.weight.dtype), layer)
+                for i, layer in enumerate(self.layers)
+            ]
+            return LiveTargets(members)
+        if self.kind == "neighbours":
+            return NeighbourTargets(columns["ids"], columns["distance"], len(self.task.tgt_dict))
+        for name in ("rest", "entropy", "gold"):
+            columns[name] = columns[name].squeeze(-1)
+        return KeptTargets(Kept(**columns), self.settings["tail"], len(self.task.tgt_dict))
+
+    def column(self, stored: Tensor, name: str, dtype: torch.dtype) -> Tensor:
+        """One field of the records [N, entries]; token ids as int64."""
+        kind, offset = self.fields[name]
+        raw = stored[:, offset : offset + kind.itemsize].contiguous()
+        if kind.base.kind == "u":  # torch computes with signed numbers
+            signed = raw.view(torch.int16 if kind.base.itemsize == 2 else torch.int32).long()
+            return signed & (1 << 8 * kind.base.itemsize) - 1
+        return raw.view(torch.float16 if kind.base.itemsize == 2 else torch.float32).to(dtype)
+
+
+@dataclass(frozen=True)
+class KeptTargets:
+    """Beliefs of kind ``beliefs`` about the N real tokens of a batch."""
+
+    kept: Kept
+    tail: str
+    vocabulary: int
+
+    def __len__(self) -> int:
+        return len(self.kept.rest)
+
+    def rows(self, start: int, stop: int, logits: bool = False) -> KeptBelief:
+        kept = Kept(*(column[start:stop] for column in self.kept))
+        return KeptBelief(kept, self.tail, self.vocabulary)
+
+
+def store_name(task: Any, subset: str) -> str:
+    """What the files of a subset's store begin with."""
+    return f"{subset}.{task.cfg.source_lang}-{task.cfg.target_lang}"
+
+
+def special_ids(dictionary: Any) -> list[int]:
+    """Of the beginning and the end of a sentence, padding, and unknown words."""
+    return [
+        int(dictionary.bos()),
+        int(dictionary.eos()),
+        int(dictionary.pad()),
+        int(dictionary.unk()),
+    ]
+
+
+def _output_layer(folder: Path, recorded: Any) -> torch.nn.Linear:
+    path = folder / recorded["file"]
+    if not path.is_file() or sha256(path) != recorded["sha256"]:
+        raise InputError(f"{path} is not what the store was written with; copy or write it again")
+    weight = torch.from_numpy(np.load(path))
+    layer = torch.nn.Linear(weight.size(1), weight.size(0), bias=False, device="meta")
+    layer.weight = torch.nn.Parameter(weight, requires_grad=False)
+    return layer
