@@ -13,7 +13,7 @@ from . import checkpoint_rules, describe, weights
 from .corpus import binarise, generate, prepare, text
 from .errors import InputError
 from .report import agreement, score
-from .stores import cache
+from .stores import cache, datastore, neighbours
 from .version import __version__
 
 
@@ -46,6 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
         binarise,
         text,
         cache,
+        datastore,
+        neighbours,
         score,
         agreement,
         weights,

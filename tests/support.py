@@ -21,6 +21,7 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq_cli import preprocess, train
 
 import kd_plugin
+from kd_plugin import cli
 
 USER_DIR = str(Path(kd_plugin.__file__).parent)
 WORDS = [f"w{i}" for i in range(13)]
@@ -50,7 +51,20 @@ METHODS: dict[str, tuple[object, ...]] = {
     "tie_kd": (),
     "annealing_kd": ("--anneal-updates", 16, "--anneal-max-temperature", 3),
     "hybrid_kd": ("--hybrid-gate-warmup", 10),
+    "knn_kd": ("--knn-temperature", 3),
 }
+
+
+def teacher_flags(method: str, teacher: Path, data: Path) -> list[object]:
+    """What a method learns from: a live teacher, or the neighbours of the targets in ``data``."""
+    if method != "knn_kd":
+        return ["--teacher-path", teacher]
+    output = teacher.parent / f"neighbours.{data.parent.name}"
+    if not output.exists():
+        keys = str(teacher.parent / f"keys.{data.parent.name}")
+        cli.main(["datastore", str(data), "--path", str(teacher), "--output", keys, "--cpu"])
+        cli.main(["neighbours", keys, "--k", "16", "--output", str(output)])
+    return ["--teacher-store", output]
 
 
 def write_corpus(

@@ -122,6 +122,8 @@ def test_help(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         "binarise",
         "text",
         "cache",
+        "datastore",
+        "neighbours",
         "score",
         "agreement",
         "average",

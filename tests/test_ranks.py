@@ -32,8 +32,8 @@ def free_port() -> int:
 
 
 def flags_of(method: str, teacher: Path, distilled: Path) -> list[Any]:
-    command = ["--criterion", method, "--teacher-path", teacher, "--distilled-data", distilled]
-    command += support.METHODS[method]
+    command: list[Any] = ["--criterion", method, "--distilled-data", distilled]
+    command += [*support.teacher_flags(method, teacher, distilled), *support.METHODS[method]]
     return [*TINY, *distillation(*command, "--label-smoothing", 0.1)]
 
 

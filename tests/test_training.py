@@ -108,8 +108,10 @@ def test_a_resumed_run_is_an_uninterrupted_one(
     method: str, data: Path, teacher: Path, distilled: Path, tmp_path: Path
 ) -> None:
     """Interrupted at 13 of 30: in stage I, with a full queue, after the gate's warm-up."""
-    flags = [*word_kd(teacher, "--distilled-data", distilled), "--criterion", method]
-    flags += support.METHODS[method]
+    command: list[object] = ["--criterion", method, "--label-smoothing", 0.1]
+    command += ["--distilled-data", distilled]
+    command += support.teacher_flags(method, teacher, distilled)
+    flags = [*TINY, *distillation(*command, *support.METHODS[method])]
     flags += ["--dropout", 0.1, "--lr-scheduler", "inverse_sqrt", "--warmup-updates", 5]
     whole = fairseq_train(data, tmp_path / "whole", *flags, "--max-update", 30)
     fairseq_train(data, tmp_path / "parts", *flags, "--max-update", 13)

@@ -17,6 +17,7 @@ from ..commands import add_data_flags, add_teacher_flags, add_work_flags, declar
 from ..device import device_of
 from ..errors import InputError
 from ..stores.blocks import BlockWriter
+from ..stores.files import sha256
 from ..stores.shards import is_finished, parse_shard, shard_path, shard_rows
 from ..tasks.distillation import DistillationTask
 from ..teachers.checkpoints import load_teacher
@@ -49,6 +50,10 @@ def add_command(commands: Any) -> None:
     add("--max-len-a", type=float, default=0.0, help="at most a * source length + b tokens ...")
     add("--max-len-b", type=int, default=200, help="... (default: fairseq's, 0 and 200)")
     add("--max-tokens", type=int, default=4000, help="source tokens in a batch (default: 4000)")
+    add("--knnmt-datastore", help="translate with neighbours, see --task distillation")
+    add("--knnmt-k", type=int, default=8, help="(default: %(default)s)")
+    add("--knnmt-lambda", type=float, default=0.5, help="(default: %(default)s)")
+    add("--knnmt-temperature", type=float, default=10.0, help="(default: %(default)s)")
     add_work_flags(parser)
     parser.set_defaults(run=generate)
 
@@ -77,12 +82,14 @@ def generate(given: argparse.Namespace) -> None:
         "shard": f"{shard}/{shards}",
         "rows": [rows.start, rows.stop],
     }
+    if given.knnmt_datastore:
+        settings["knnmt"] = _neighbours(given, task)
     if is_finished(path, settings):
         print(f"{path} is complete: nothing to do")
         return
     work = _Work(task, pairs, rows, teacher.max_positions()[0])
+    decoder = Decoder(task, teacher.models, given, device)
     with BlockWriter(path, settings) as writer:
-        decoder = Decoder(task, teacher.models, given, device)
         _write_blocks(writer, work, decoder, given.block_size)
         counts = sum((Counter(note) for note in writer.notes), Counter[str]())
         digest = hashlib.sha256()
@@ -90,6 +97,15 @@ def generate(given: argparse.Namespace) -> None:
             digest.update(block)
         writer.finish({"settings": settings, "counts": dict(counts), "sha256": digest.hexdigest()})
     print(f"{path}: " + ", ".join(f"{key} {value}" for key, value in sorted(counts.items())))
+
+
+def _neighbours(given: argparse.Namespace, task: Any) -> dict[str, Any]:
+    """Have the task translate with neighbours; what the manifest says of them."""
+    told = {name: getattr(given, f"knnmt_{name}") for name in ("k", "lambda", "temperature")}
+    for name, value in {**told, "datastore": given.knnmt_datastore}.items():
+        setattr(task.cfg, f"knnmt_{name}", value)
+    listed = Path(given.knnmt_datastore) / "index.json"
+    return {**told, "index_sha256": sha256(listed) if listed.is_file() else None}
 
 
 def _check(given: argparse.Namespace) -> tuple[int, int]:

@@ -2,9 +2,10 @@
 
 from .annealing_kd import AnnealingKD
 from .hybrid_kd import HybridKD
+from .knn_kd import KnnKD
 from .selective_kd import SelectiveKD
 from .seq_kd import SeqKD
 from .tie_kd import TieKD
 from .word_kd import WordKD
 
-__all__ = ["AnnealingKD", "HybridKD", "SelectiveKD", "SeqKD", "TieKD", "WordKD"]
+__all__ = ["AnnealingKD", "HybridKD", "KnnKD", "SelectiveKD", "SeqKD", "TieKD", "WordKD"]

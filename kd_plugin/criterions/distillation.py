@@ -280,6 +280,7 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
             ("kd_loss", "kd_ntokens", math.log(2)),
             ("teacher_nll_loss", "kd_ntokens", math.log(2)),
             ("agreement", "kd_ntokens", 1),
+            ("retrieved", "kd_ntokens", 1),
         ):
             if any(key in log for log in logging_outputs):
                 count = total(per)

@@ -7,6 +7,7 @@ docs/stores.md has the format, what the kept mass is, and where the defaults com
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from ..teachers.live import LiveTeacher
 from ..teachers.stored import TeacherStore, special_ids, store_name
 from ..version import versions
 from .info import describe
+from .keys import key_layer
 from .layout import DTYPES, FORMAT, belief_fields, feature_fields
 from .recording import Recorder, output_layers
 from .shards import is_finished, parse_shard, shard_path, shard_rows
@@ -69,13 +71,13 @@ def add_command(commands: Any) -> None:
     add("--info", action="store_true", help="write nothing; size, kept mass, entropy")
     add("--verify", action="store_true", help="write nothing; compare with the live teacher")
     add_work_flags(parser)
-    parser.set_defaults(run=cache)
+    parser.set_defaults(run=cache, keys="output")
 
 
 def cache(given: argparse.Namespace) -> None:
     """Write, describe or verify the stores of one or several subsets."""
     require_positive(given, "top_k", "max_tokens", "block_size")
-    shard, shards = parse_shard(given.shard)
+    parse_shard(given.shard)
     device = device_of(given)
     task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
     if not given.features and given.top_k > len(task.tgt_dict):
@@ -92,22 +94,42 @@ def cache(given: argparse.Namespace) -> None:
     teacher = load_teacher(given.path, task, given.teacher_data, flag="--path")
     teacher.to(device, torch.float16 if given.fp16 else torch.float32)
     for subset in given.subset.split(","):
-        pairs = read_subset(task, given.data, subset)
-        if pairs.tgt is None:
-            raise InputError(f"--subset {subset}: {given.data} holds no targets of it")
         if given.verify:
-            verify(TeacherStore([str(given.output)], task, subset, "--output"), pairs, teacher)
-            continue
-        rows = shard_rows(len(pairs), shard, shards)
-        settings = settings_of(given, task, teacher, pairs, subset)
-        settings |= {"shard": f"{shard}/{shards}", "rows": [rows.start, rows.stop]}
-        path = shard_path(given.output, store_name(task, subset), shard, shards, ENDING)
-        if is_finished(path, settings):
-            print(f"{path} is complete: nothing to do")
-            continue
-        recorder = Recorder(teacher, pairs, settings, device, f"--path {given.path}", subset)
-        write_store(path, settings, entries_of(pairs), given.block_size, recorder.records)
-        print(path)
+            store = TeacherStore([str(given.output)], task, subset, "--output")
+            verify(store, read_pairs(task, given.data, subset), teacher)
+        else:
+            write_subset(given, task, teacher, subset, device)
+
+
+def read_pairs(task: Any, data: str, subset: str) -> Any:
+    """A subset with targets."""
+    pairs = read_subset(task, data, subset)
+    if pairs.tgt is None:
+        raise InputError(f"--subset {subset}: {data} holds no targets of it")
+    return pairs
+
+
+def write_subset(
+    given: argparse.Namespace,
+    task: Any,
+    teacher: LiveTeacher,
+    subset: str,
+    device: torch.device,
+    is_done: Callable[[Path, Mapping[str, Any]], bool] = is_finished,
+) -> None:
+    """Write one shard of a subset's store, or go on with it, unless it is done."""
+    shard, shards = parse_shard(given.shard)
+    pairs = read_pairs(task, given.data, subset)
+    rows = shard_rows(len(pairs), shard, shards)
+    settings = settings_of(given, task, teacher, pairs, subset)
+    settings |= {"shard": f"{shard}/{shards}", "rows": [rows.start, rows.stop]}
+    path = shard_path(given.output, store_name(task, subset), shard, shards, ENDING)
+    if is_done(path, settings):
+        print(f"{path} is complete: nothing to do")
+        return
+    recorder = Recorder(teacher, pairs, settings, device, f"--path {given.path}", subset)
+    write_store(path, settings, entries_of(pairs), given.block_size, recorder.records)
+    print(path)
 
 
 def settings_of(
@@ -137,8 +159,10 @@ def settings_of(
     }
     if given.features:
         layers = output_layers(teacher, given.output)
-        settings["output"] = layers
+        settings |= {"output": layers, "keys": given.keys}
         widths = [layer["width"] for layer in layers]
+        if given.keys == "ffn-input":
+            widths = [key_layer(teacher.models[0], given.keys).in_features]
         settings["record"] = feature_fields(widths, vocabulary, given.dtype)
     else:
         settings["tail"] = given.tail

@@ -17,6 +17,7 @@ from ..corpus.batches import batches, readable
 from ..errors import InputError
 from ..teachers.live import LiveTargets, LiveTeacher, projects_features
 from .files import sha256, write_atomically
+from .keys import captured
 from .layout import record_type
 
 SLICE = 1 << 21  # scores that are held at once
@@ -59,10 +60,20 @@ class Recorder:
                 sample = utils.move_to_cuda(sample)
             real = sample["target"].ne(self.pairs.tgt_dict.pad())  # [B, T]
             y = sample["target"][real]  # [N]
-            records = self._of_batch(self.teacher.targets(sample["net_input"], real), y)
+            records = self._read(sample["net_input"], real, y)
             ends = real.sum(1).cumsum(0).tolist()
             found.update(zip(ids, np.split(records, ends[:-1])))
         return found
+
+    def _read(self, net_input: Mapping[str, Any], real: Tensor, y: Tensor) -> NDArray[Any]:
+        keys = self.settings.get("keys", "output")
+        if keys == "output":
+            return self._of_batch(self.teacher.targets(net_input, real), y)
+        with captured(self.teacher.models[0], keys) as latest:
+            self.teacher.targets(net_input, real)
+        records = np.empty(len(y), self.record)
+        self._fill(records, {"y": y.unsqueeze(1), "features0": latest[0][real]})
+        return records
 
     @property
     def _max_tokens(self) -> int:

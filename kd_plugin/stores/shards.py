@@ -106,6 +106,16 @@ def _require_one_command(shards: Shards, command: str) -> None:
                 )
 
 
+def is_complete(folder: Path, name: str, ending: str) -> bool:
+    """Whether all shards of ``name`` are finished."""
+    first = next(folder.glob(f"{name}.shard*-of-*.{ending}.manifest.json"), None)
+    if first is None:
+        return False
+    shards = int(first.name.split("-of-")[1].split(".")[0])
+    paths = (shard_path(folder, name, shard, shards, ending) for shard in range(shards))
+    return all(read_manifest(path) is not None and path.exists() for path in paths)
+
+
 def is_begun(folder: Path, name: str) -> bool:
     """Whether anybody began to write shards of ``name``."""
     return any(folder.glob(f"{name}.shard*"))

@@ -22,6 +22,7 @@ from ..corpus.stored import StoredDataset
 from ..corpus.two_targets import TwoTargetDataset, require_same_sources
 from ..decode_hook import add_decode_hook, width_of_states
 from ..errors import InputError
+from ..knnmt import Mixture, NeighbourMemory
 from ..paths import absolute
 from ..teachers import dictionaries
 from ..teachers.checkpoints import load_teacher
@@ -55,6 +56,17 @@ class TeacherConfig(FairseqDataclass):  # type: ignore[misc]
             "help": "folder with the teacher's dict.*.txt, for a checkpoint whose own data path is gone"
         },
     )
+    knnmt_datastore: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "translate with the neighbours in this folder of fairseq-kd datastore (kNN-MT)"
+        },
+    )
+    knnmt_k: int = field(default=8, metadata={"help": "neighbours of a step of kNN-MT"})
+    knnmt_lambda: float = field(
+        default=0.5, metadata={"help": "the neighbours' share of the probability"}
+    )
+    knnmt_temperature: float = field(default=10.0, metadata={"help": "T of squared distances"})
     distilled_data: Optional[str] = field(
         default=None,
         metadata={
@@ -124,6 +136,11 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         criterion = super().build_criterion(cfg, from_checkpoint)
+        if self.cfg.knnmt_datastore and not self.from_checkpoint:
+            raise InputError(
+                f"--knnmt-datastore {self.cfg.knnmt_datastore} is for translating; leave it out "
+                "where a model is trained"
+            )
         self.method = criterion if hasattr(criterion, "needs_teacher") else None
         if self.method is None:
             for flag, value in (
@@ -137,6 +154,20 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
                         "choose a criterion of kd_plugin, or leave the flag out"
                     )
         return criterion
+
+    def build_generator(self, models: Any, *args: Any, **kwargs: Any) -> Any:
+        """fairseq's; with ``--knnmt-datastore`` the model is mixed with its neighbours."""
+        folder = self.cfg.knnmt_datastore
+        if folder:
+            if len(models) > 1:
+                raise InputError(
+                    f"--knnmt-datastore {folder} has the states of one model and {len(models)} "
+                    "translate; give one checkpoint"
+                )
+            cfg = self.cfg
+            mixture = Mixture(cfg.knnmt_k, cfg.knnmt_lambda, cfg.knnmt_temperature)
+            NeighbourMemory(folder, mixture, self).attach(models[0])
+        return super().build_generator(models, *args, **kwargs)
 
     # Training
 

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from .targets import Belief
 
+LEAST = 1e-38  # of a probability, so that its logarithm is finite
+
 
 @dataclass(frozen=True)
 class NeighbourTargets:
@@ -32,7 +34,7 @@ class NeighbourTargets:
 
 @dataclass(frozen=True)
 class NeighbourBelief:
-    """The neighbours of n positions; a belief at a temperature."""
+    """The neighbours of n positions, of which :meth:`at` makes a distribution."""
 
     ids: Tensor  # [n, K]
     distance: Tensor  # [n, K]
@@ -44,6 +46,15 @@ class NeighbourBelief:
         ``log_q`` is of the token, so that entries of one token add up.
         """
         k = k or self.ids.size(1)
-        ids, weights = self.ids[:, :k], torch.softmax(-self.distance[:, :k] / temperature, -1)
-        whole = weights.new_zeros(len(ids), self.vocabulary).scatter_add(-1, ids, weights)
-        return Belief(weights, whole.gather(-1, ids).clamp(min=1e-38).log(), ids)
+        nearest = NeighbourBelief(self.ids[:, :k], self.distance[:, :k], self.vocabulary)
+        log_q = nearest.probabilities(temperature).gather(-1, nearest.ids).clamp(min=LEAST).log()
+        return Belief(nearest.weights(temperature), log_q, nearest.ids)
+
+    def weights(self, temperature: float) -> Tensor:
+        """Of each neighbour [n, K]."""
+        return torch.softmax(-self.distance / temperature, -1)
+
+    def probabilities(self, temperature: float) -> Tensor:
+        """Of each token of the vocabulary [n, V]."""
+        weights = self.weights(temperature)
+        return weights.new_zeros(len(weights), self.vocabulary).scatter_add(-1, self.ids, weights)

@@ -76,24 +76,10 @@ class TeacherStore:
         return self.open(folder, subset) if begun else None
 
     def _require_ours(self, store: Store) -> None:
-        dictionary = self.task.tgt_dict
-        expected = {
-            "languages": [self.task.cfg.source_lang, self.task.cfg.target_lang],
-            "dictionary_sha256": self.task.state.dictionary_sha256,
-            "vocabulary": len(dictionary),
-            "special_ids": special_ids(dictionary),
-        }
-        theirs = getattr(self, "settings", None)  # of the subset that was opened first
-        if theirs is not None:
-            for name in ("kind", "teacher_sha256", "record", "tail"):
-                expected[name] = theirs.get(name)
-        for name, value in expected.items():
-            if store.settings.get(name) != value:
-                raise InputError(
-                    f"{self.flag}: its store of {store.name} has {name} "
-                    f"{store.settings.get(name)} and this run {value}; write a store of this data "
-                    "with this run's dictionaries"
-                )
+        require_dictionaries(store, self.task, self.flag)
+        for name in ("kind", "teacher_sha256", "record", "tail", "own"):
+            if hasattr(self, "settings"):  # of the subset that was opened first
+                _require_equal(store, name, self.settings.get(name), self.flag)
 
     def follow(self, student: torch.nn.Module) -> None:
         """Move what is not in a batch (output layers) to the student's device and precision."""
@@ -142,6 +128,27 @@ class KeptTargets:
     def rows(self, start: int, stop: int, logits: bool = False) -> KeptBelief:
         kept = Kept(*(column[start:stop] for column in self.kept))
         return KeptBelief(kept, self.tail, self.vocabulary)
+
+
+def require_dictionaries(store: Store, task: Any, flag: str) -> None:
+    """Check that a store was written for this task's languages and dictionaries.
+
+    Raises:
+        InputError: the first setting that differs.
+    """
+    _require_equal(store, "languages", [task.cfg.source_lang, task.cfg.target_lang], flag)
+    _require_equal(store, "dictionary_sha256", task.state.dictionary_sha256, flag)
+    _require_equal(store, "vocabulary", len(task.tgt_dict), flag)
+    _require_equal(store, "special_ids", special_ids(task.tgt_dict), flag)
+
+
+def _require_equal(store: Store, name: str, ours: Any, flag: str) -> None:
+    theirs = store.settings.get(name)
+    if theirs != ours:
+        raise InputError(
+            f"{flag}: its store of {store.name} has {name} {theirs} and this run {ours}; write a "
+            "store of this data with this run's dictionaries"
+        )
 
 
 def store_name(task: Any, subset: str) -> str:

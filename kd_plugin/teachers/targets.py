@@ -36,6 +36,11 @@ class Belief:
         log_p = log_p if self.ids is None else log_p.gather(-1, self.ids)
         return (self.q * (self.log_q - log_p)).sum(-1)
 
+    def best(self) -> Tensor:
+        """The likeliest token of each position [n]."""
+        best = self.log_q.argmax(-1, keepdim=True)
+        return (best if self.ids is None else self.ids.gather(-1, best)).squeeze(-1)
+
 
 @dataclass(frozen=True)
 class WholeBelief(Belief):
@@ -70,10 +75,6 @@ class WholeBelief(Belief):
     def entropy(self) -> Tensor:
         """Of each position's distribution, in nats [n]."""
         return -(self.q * self.log_q).sum(-1)
-
-    def best(self) -> Tensor:
-        """The likeliest token of each position [n]."""
-        return self.log_q.argmax(-1)
 
     def nll(self, y: Tensor) -> Tensor:
         """Negative log-probability of tokens ``y`` [n], in nats [n]."""

@@ -1,0 +1,80 @@
+r"""Distillation from nearest neighbours (Yang et al., 2022).
+
+.. math:: \ell_j = \sum_v q_v (\log q_v - \log p_v), \qquad
+    q_v \propto \sum_{i: v_i = v} \exp(-d_i / T)
+
+with the squared distances d of the k nearest states of the training set and their target tokens v.
+T is of the distances: the student's temperature is 1 and nothing is multiplied by T squared. The
+neighbours come from a store (``fairseq-kd neighbours``); no teacher is in memory. How the paper weighs
+the two terms is not stated; 1 and 1 are its code's.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fairseq.criterions import register_criterion
+from torch import Tensor
+
+from ..errors import InputError
+from ..teachers import Belief
+from .config import DistillationConfig
+from .distillation import DistillationCriterion
+from .reading import Reading
+
+
+@dataclass
+class KnnKDConfig(DistillationConfig):
+    nll_weight: float = field(
+        default=1.0, metadata={"help": "weight of the label-smoothed NLL", "signature": "nll"}
+    )
+    kd_weight: float = field(
+        default=1.0, metadata={"help": "weight of the distillation term", "signature": "kd"}
+    )
+    knn_temperature: float = field(
+        default=100.0, metadata={"help": "T of the squared distances", "signature": "T"}
+    )
+    knn_k: int = field(
+        default=0,
+        metadata={"help": "the nearest that count; 0 for all that are stored", "signature": "k"},
+    )
+
+
+@register_criterion("knn_kd", dataclass=KnnKDConfig)
+class KnnKD(DistillationCriterion):
+    reads_stores = ("neighbours",)
+
+    def check(self, cfg: Any) -> None:
+        super().check(cfg)
+        if not cfg.knn_temperature > 0:
+            raise InputError(
+                f"--knn-temperature {cfg.knn_temperature} is none; give a number above 0, such as 100"
+            )
+        stored = self.task.store.k if self.task.store else cfg.knn_k
+        if not 0 <= cfg.knn_k <= stored:
+            raise InputError(
+                f"--knn-k {cfg.knn_k} asks for more neighbours than the store holds ({stored}), or "
+                "fewer than none; give 0 for all, or rebuild it with fairseq-kd neighbours --k"
+            )
+
+    def require_teacher(self, cfg: Any, given: Any) -> None:
+        """A teacher in memory has no neighbours."""
+        if given.teacher_path:
+            raise InputError(
+                f"--teacher-path {given.teacher_path} is no store of neighbours, which --criterion "
+                f"{self.name} learns from; write one with fairseq-kd datastore and neighbours, and "
+                "give it with --teacher-store"
+            )
+        super().require_teacher(cfg, given)
+
+    def beliefs(self, model: Any, readings: list[Reading]) -> list[Any]:
+        found = super().beliefs(model, readings)
+        T, k = self.cfg.knn_temperature, self.cfg.knn_k
+        return [neighbours and neighbours.at(T, k) for neighbours in found]
+
+    def log_teacher(self, reading: Reading, q: Belief, log: dict[str, Any]) -> None:
+        """The share of target tokens that are among the neighbours'; their NLL may be infinite."""
+        assert q.ids is not None
+        log["retrieved"] = q.ids.eq(reading.y.unsqueeze(-1)).any(-1).sum()
+
+    def token_loss(self, log_p: Tensor, q: Belief, y: Tensor) -> Tensor:
+        return q.divergence(log_p)  # [N]
