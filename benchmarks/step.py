@@ -137,9 +137,7 @@ def measure(trainer: Trainer, samples: list[Any]) -> float:
 def main() -> None:
     """Print the ratio, its range and the floor as lines of Markdown."""
     given = arguments()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    torch.set_num_threads(1)
+    pin()
     with tempfile.TemporaryDirectory() as temporary:
         data = write_data(Path(temporary), given.vocabulary)
         save_teacher(build(data, given, *STOCK), data / "teacher.pt")
@@ -170,6 +168,13 @@ def main() -> None:
         f"| {statistics.median(b for _, b in times) / len(samples):.3f} s "
         f"| {ratio:.3f} ({min(ratios):.3f}-{max(ratios):.3f}) | {floor:.3f} | {ratio / floor:.3f} |"
     )
+
+
+def pin() -> None:
+    """Stay on one core, with one thread."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    torch.set_num_threads(1)
 
 
 def machine() -> str:

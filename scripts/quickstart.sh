@@ -14,9 +14,10 @@
 #              --download fetches them where they are public
 #   --teacher, --student  model files (default: configs/models/NAME-teacher.args, NAME-student.args)
 #
-# Three kinds of students: without distillation, with word-level and with sequence-level distillation
-# from one teacher. Two jobs run side by side, each on one thread. Run again it resumes and repeats
-# nothing. On two CPU cores the toy takes about a quarter of an hour after installing.
+# Five kinds of students of one teacher: without distillation, with word-level and with sequence-level
+# distillation, and without a teacher in memory: word-level from its store, and from neighbours. Two
+# jobs run side by side, each on one thread. Run again it resumes and repeats nothing. On two CPU cores
+# the toy takes about a quarter of an hour after installing.
 #
 # example: ./scripts/quickstart.sh
 # example: ./scripts/quickstart.sh --data multi30k --from multi30k/data/task1/raw --output m30k
@@ -71,7 +72,7 @@ if [ "$smoke" = 1 ]; then
 fi
 
 # Progress: nominal shares of the whole work, and the time that is left by what the done ones took.
-total=$((28 + 12 + seeds * 3 * 7)) finished=0 fresh=0 began="$SECONDS"
+total=$((28 + 12 + 12 + seeds * 5 * 7)) finished=0 fresh=0 began="$SECONDS"
 say() { # say SHARE TEXT: SHARE of the work was done before this step
     finished=$((finished + $1))
     local left="" spent=$((SECONDS - began))
@@ -130,6 +131,23 @@ run_students word_kd --criterion word_kd --teacher-path "$path" &
 second="$!"
 both "$first" "$second"
 
+say $((12 + 2 * seeds * 7)) "stored teacher and neighbours, and students that learn from them"
+(
+    fairseq-kd cache "$bin" --path "$path" --output "$output/store" > "$output/cache.log" 2>&1 ||
+        die "see the end of $output/cache.log"
+    run_students word_kd_store --criterion word_kd --teacher-store "$output/store"
+) &
+first="$!"
+(
+    {
+        fairseq-kd datastore "$bin" --path "$path" --output "$output/datastore" &&
+            fairseq-kd neighbours "$output/datastore" --k 16 --output "$output/neighbours"
+    } > "$output/neighbours.log" 2>&1 || die "see the end of $output/neighbours.log"
+    run_students knn_kd --criterion knn_kd --teacher-store "$output/neighbours"
+) &
+second="$!"
+both "$first" "$second"
+
 say $((12 + 2 * seeds * 7)) "scores"
 runs() { # the translations of a kind, separated by commas
     local list="" seed
@@ -139,6 +157,7 @@ runs() { # the translations of a kind, separated by commas
 target="$(sed -n 's/^languages: *\[.*, *\(.*\)\].*/\1/p' "$ROOT/configs/data/$data.yaml")"
 fairseq-kd score --references "$output/data/text/raw/test.$target" --baseline none \
     --system "none=$(runs none)" --system "word_kd=$(runs word_kd)" \
+    --system "word_kd_store=$(runs word_kd_store)" --system "knn_kd=$(runs knn_kd)" \
     --system "seq_kd=$(runs seq_kd)" --system "teacher=$output/teacher.hyp" \
     --checkpoint-rule "$rule" --json "$output/scores.json" --plot "$output/scores.png" \
     > "$output/scores.md.partial"

@@ -48,5 +48,5 @@ if [ "$compile" = 1 ]; then
 else
     READTHEDOCS=1 install --no-build-isolation --no-cache-dir fairseq-fixed
 fi
-install --no-build-isolation -e '.[fairseq,test,lint]'
+install --no-build-isolation -e '.[fairseq,neighbours,test,lint]'
 echo "$state" > "$mark"

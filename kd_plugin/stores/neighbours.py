@@ -49,7 +49,7 @@ def add_command(commands: Any) -> None:
         help="what is done with a token's own entry in the datastore (default: %(default)s)",
     )
     add("--probes", type=int, default=32, help="lists of the index to search (default: 32)")
-    add("--refine", type=int, default=4, help="candidates for each neighbour (default: 4)")
+    add("--refine", type=int, default=8, help="candidates for each neighbour (default: 8)")
     add("--dtype", choices=DTYPES, default="float16", help="(default: %(default)s)")
     add("--shard", default="0/1", metavar="I/N", help="part I of N, from 0 (default: all)")
     add("--block-size", type=int, default=500, help="sentences that a kill can cost (default: 500)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from .files import sha256, write_atomically
 from .keys import captured
 from .layout import record_type
 
-SLICE = 1 << 21  # scores that are held at once
+SLICE = 1 << 18  # scores that are held at once, so that they stay in a processor's cache
+GROUP = 32  # scores of which first only the largest is looked at
 
 
 class Recorder:
@@ -53,7 +54,7 @@ class Recorder:
     def records(self, rows: Sequence[int]) -> dict[int, NDArray[Any]]:
         """The records [tokens] of each sentence that the teacher can read."""
         found: dict[int, NDArray[Any]] = {}
-        for batch in batches(self.readable.intersection(rows), self.sizes, self._max_tokens):
+        for batch in self.cut(rows):
             sample = self.pairs.collater([self.pairs[int(row)] for row in batch])
             ids = sample["id"].tolist()
             if self.device.type == "cuda":
@@ -65,6 +66,11 @@ class Recorder:
             found.update(zip(ids, np.split(records, ends[:-1])))
         return found
 
+    def cut(self, rows: Iterable[int]) -> list[NDArray[np.int64]]:
+        """The batches in which the teacher reads sentences ``rows``."""
+        rows = self.readable.intersection(rows)
+        return batches(rows, self.sizes, int(self.settings["max_tokens"]))
+
     def _read(self, net_input: Mapping[str, Any], real: Tensor, y: Tensor) -> NDArray[Any]:
         keys = self.settings.get("keys", "output")
         if keys == "output":
@@ -74,10 +80,6 @@ class Recorder:
         records = np.empty(len(y), self.record)
         self._fill(records, {"y": y.unsqueeze(1), "features0": latest[0][real]})
         return records
-
-    @property
-    def _max_tokens(self) -> int:
-        return int(self.settings["max_tokens"])
 
     def _of_batch(self, targets: LiveTargets, y: Tensor) -> NDArray[Any]:
         records = np.empty(len(y), self.record)
@@ -117,7 +119,7 @@ def summary(scores: Tensor, y: Tensor, k: int) -> dict[str, Tensor]:
     Returns:
         each column [n, entries], see :mod:`.layout`.
     """
-    best, ids = scores.topk(k, -1)  # [n, k]
+    best, ids = largest(scores, k)  # [n, k]
     top = best[:, :1]
     weights = (scores - top).exp_()  # [n, V]
     total = weights.sum(-1, keepdim=True)
@@ -131,6 +133,27 @@ def summary(scores: Tensor, y: Tensor, k: int) -> dict[str, Tensor]:
         "entropy": log_total - mean,
         "gold": scores.gather(-1, y.unsqueeze(-1)) - top - log_total,
     }
+
+
+def largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of each row of ``scores`` [n, V] and their places, largest first [n, k].
+
+    They are among the groups of ``GROUP`` scores with the k largest maxima, which a processor finds
+    several times faster than ``topk`` on all.
+    """
+    n, size = scores.shape
+    groups = size // GROUP
+    if groups < 4 * k:
+        values, places = scores.topk(k, -1)
+        return values, places
+    grouped = scores[:, : groups * GROUP].view(n, groups, GROUP)
+    best = grouped.amax(-1).topk(k, -1).indices.unsqueeze(-1)  # [n, k, 1]
+    candidates = grouped.gather(1, best.expand(-1, -1, GROUP)).flatten(1)
+    places = (best * GROUP + torch.arange(GROUP, device=scores.device)).flatten(1)
+    rest = torch.arange(groups * GROUP, size, device=scores.device).expand(n, -1)
+    candidates = torch.cat([candidates, scores[:, groups * GROUP :]], 1)
+    values, found = candidates.topk(k, -1)
+    return values, torch.cat([places, rest], 1).gather(1, found)
 
 
 def features_of(targets: LiveTargets) -> dict[str, Tensor]:

@@ -43,14 +43,14 @@ def faiss() -> Any:
 def index_factory(keys: int, width: int) -> str:
     """faiss' name of the default index: inverted lists of fast-scan product codes.
 
-    About 2 sqrt(n) lists, each with enough keys to train on, and a code of 4 bits for every 4
-    numbers (or fewer, where 4 does not divide them). Sizes are ours.
+    About 2 sqrt(n) lists, each with enough keys to train on, and 4 bits for every 2 numbers of what
+    a key differs by from its list's centre. Sizes are ours, chosen by the table of docs/stores.md.
     """
     lists = 2 ** max(0, round(math.log2(2 * math.sqrt(keys))))
     while lists > 1 and lists * POINTS > keys:
         lists //= 2
-    per_code = next(n for n in (4, 3, 2, 1) if width % n == 0)
-    return f"IVF{lists},PQ{width // per_code}x4fs"
+    codes = width // 2 if width % 2 == 0 else width
+    return f"IVF{lists},PQ{codes}x4fsr"
 
 
 def build_index(keys: Keys, factory: str, path: Path, seed: int = 1234) -> None:
@@ -90,7 +90,7 @@ class Search:
         index: Path | None = None,
         digest: str = "",
         probes: int = 32,
-        refine: int = 4,
+        refine: int = 8,
         gpu: bool = False,
     ):
         """Search ``keys``, exactly or, with ``index``, among candidates of that file.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kd_plugin.errors import InputError
-from kd_plugin.stores.recording import summary
+from kd_plugin.stores.recording import largest, summary
 from kd_plugin.teachers import WholeBelief
 from kd_plugin.teachers.kept import TAILS, Kept, KeptBelief
 
@@ -65,6 +65,16 @@ def test_rules(whole: Tensor, y: Tensor, tail: str, T: float) -> None:
         if T != 1:
             entropy = -sum(p * math.log(p) for p in q if p)
             assert belief.entropy()[n].item() == pytest.approx(entropy, abs=1e-12)
+
+
+@pytest.mark.parametrize("size", [13, 2048, 2077])
+def test_largest_is_topk(size: int) -> None:
+    torch.manual_seed(1)
+    scores = torch.randn(7, size)
+    scores[:, 3:40] += 9  # many of the largest in one group
+    values, places = largest(scores, 8)
+    torch.testing.assert_close(values, scores.topk(8, -1).values, rtol=0, atol=0)
+    torch.testing.assert_close(scores.gather(1, places), values, rtol=0, atol=0)
 
 
 def test_a_ghost_is_one_event(whole: Tensor, y: Tensor) -> None:
