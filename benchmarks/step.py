@@ -1,10 +1,11 @@
-"""A whole training step of online word-level distillation against a step of stock fairseq.
+"""A whole training step with a teacher in memory against a step of stock fairseq.
 
 The teacher has the student's size. Both are run by fairseq's own trainer on the same batches,
 interleaved, on one thread pinned to one core. The floor is what the floating-point operations
-allow: ``1 + F_T / (3 F_S)`` with F the forward pass, since a backward pass costs two of them.
+allow, since a backward pass costs two forward passes: ``1 + F_T / (3 F_S)`` for word_kd; for tie_kd
+each encoder runs once and each decoder N times.
 
-usage: python -m benchmarks.step [--layers 3 --dim 256 ...]
+usage: python -m benchmarks.step [--criterion tie_kd] [--layers 3 --dim 256 ...]
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ STOCK = ["--task", "translation", "--criterion", "label_smoothed_cross_entropy"]
 def arguments() -> argparse.Namespace:
     """The model and the batches; the defaults are those of the anchor in docs/benchmarks.md."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.step")
+    parser.add_argument("--criterion", choices=["word_kd", "tie_kd"], default="word_kd")
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--ffn", type=int, default=1024)
@@ -107,23 +109,52 @@ def batches(trainer: Trainer, count: int) -> list[Any]:
 
 
 def require_equal_outputs(stock: Trainer, ours: Trainer, sample: Any) -> None:
-    """Before a time is quoted: our loss is the stock loss plus the divergence, both recomputed."""
+    """Before a time is quoted: our loss is the stock loss plus the term, both recomputed."""
     model = ours.model.eval()
     loss, _, log = ours.criterion(model, sample)
     gold = stock.criterion(stock.model.eval(), sample)[0]
+    cfg = ours.criterion.cfg
+    k, iterations = getattr(cfg, "tie_top_k", 0), getattr(cfg, "tie_iterations", 1)
+    term = plain_term(ours, model, sample, k, iterations)
+    torch.testing.assert_close(log["kd_loss"], term, rtol=1e-4, atol=0)
+    torch.testing.assert_close(loss.detach(), 0.5 * gold + 0.5 * term, rtol=1e-4, atol=0)
+
+
+@torch.no_grad()
+def plain_term(ours: Trainer, model: Any, sample: Any, k: int, iterations: int) -> torch.Tensor:
+    """Divergence and ranking on the given prefix and then the student's own, by plain torch."""
+    (teacher,) = ours.criterion.teacher.models
+    net_input, total = dict(sample["net_input"]), torch.tensor(0.0)
     real = sample["target"].ne(ours.task.target_dictionary.pad())
-    log_p = model(**sample["net_input"])[0].log_softmax(-1)[real]
-    log_q = ours.criterion.teacher.models[0](**sample["net_input"])[0].log_softmax(-1)[real]
-    divergence = (log_q.exp() * (log_q - log_p)).sum()
-    torch.testing.assert_close(log["kd_loss"], divergence.detach(), rtol=1e-4, atol=0)
-    torch.testing.assert_close(loss, 0.5 * gold + 0.5 * divergence, rtol=1e-5, atol=0)
+    for _ in range(iterations):
+        log_p, log_q = (m(**net_input)[0].log_softmax(-1)[real] for m in (model, teacher))
+        p, q = log_p.exp(), log_q.exp()
+        total += (q * (log_q - log_p)).sum()
+        if k:
+            a, b = q.topk(k).indices, p.topk(k).indices
+            p_a, p_b, q_a, q_b = p.gather(1, a), p.gather(1, b), q.gather(1, a), q.gather(1, b)
+            wrong = (p_b[:, None] - p_a[:, :, None]).relu() * (q_a[:, :, None] > q_b[:, None])
+            total += (p_a - p_a[:, :1]).relu().sum() + wrong.sum()
+        prefix = net_input["prev_output_tokens"].clone()
+        best = torch.zeros_like(prefix).masked_scatter(real, log_p.argmax(-1))
+        follows = real[:, 1:] & real[:, :-1]
+        prefix[:, 1:] = best[:, :-1].where(follows, prefix[:, 1:])
+        net_input["prev_output_tokens"] = prefix
+    return total / iterations
 
 
-def forward_flops(model: Any, sample: Any) -> int:
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.train()(**sample["net_input"])
-    total: int = counter.get_total_flops()
-    return total
+def flops(model: Any, samples: list[Any]) -> tuple[int, int]:
+    """Operations of the encoder's and of the decoder's forward pass."""
+    encoder = whole = 0
+    for sample in samples:
+        inputs = sample["net_input"]
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model.train()(**inputs)
+        whole += counter.get_total_flops()
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model.encoder(inputs["src_tokens"], inputs["src_lengths"])
+        encoder += counter.get_total_flops()
+    return encoder, whole - encoder
 
 
 def measure(trainer: Trainer, samples: list[Any]) -> float:
@@ -142,26 +173,32 @@ def main() -> None:
         data = write_data(Path(temporary), given.vocabulary)
         save_teacher(build(data, given, *STOCK), data / "teacher.pt")
         stock = build(data, given, *STOCK)
-        word_kd = ["--task", "distillation", "--criterion", "word_kd"]
-        ours = build(data, given, *word_kd, "--teacher-path", str(data / "teacher.pt"))
+        method = ["--task", "distillation", "--criterion", given.criterion]
+        weights = ["--nll-weight", "0.5", "--kd-weight", "0.5"]
+        path = ["--teacher-path", str(data / "teacher.pt")]
+        ours = build(data, given, *method, *weights, *path)
         samples = batches(ours, given.batches)
         require_equal_outputs(stock, ours, samples[0])
-        student = sum(forward_flops(ours.model, sample) for sample in samples)
         (member,) = ours.criterion.teacher.models
-        teacher = sum(forward_flops(member, sample) for sample in samples)
+        student, teacher = flops(ours.model, samples), flops(member, samples)
         member.eval()
+        iterations = getattr(ours.criterion.cfg, "tie_iterations", 1)
+        floor = (
+            3 * (student[0] + iterations * student[1]) + teacher[0] + iterations * teacher[1]
+        ) / (3 * sum(student))
         for trainer in (stock, ours):
             measure(trainer, samples)  # warm up
         times = [
             (measure(stock, samples), measure(ours, samples)) for _ in range(given.repetitions)
         ]
     ratios = [b / a for a, b in times]
-    floor, ratio = 1 + teacher / (3 * student), statistics.median(ratios)
+    ratio = statistics.median(ratios)
     tokens = sum(sample["ntokens"] for sample in samples)
-    print("| machine | model | batches | plain | with teacher | ratio (range) | floor | of it |")
-    print("|---|---|---|---|---|---|---|---|")
+    names = "criterion machine model batches plain with-teacher ratio-(range) floor of-it".split()
+    print("| " + " | ".join(name.replace("-", " ") for name in names) + " |")
+    print("|---" * len(names) + "|")
     print(
-        f"| {machine()}, one thread, torch {torch.__version__} "
+        f"| `{given.criterion}` | {machine()}, one thread, torch {torch.__version__} "
         f"| {given.layers}+{given.layers} x {given.dim}/{given.ffn}, V {given.vocabulary} "
         f"| {len(samples)}, {tokens} tokens; {given.repetitions} repetitions "
         f"| {statistics.median(a for a, _ in times) / len(samples):.3f} s "

@@ -1,4 +1,4 @@
-"""Writing a store against the teacher's bare forward pass, and a training step from it against stock.
+"""Writing a store against the teacher's forward pass, and a step from it against a stock step.
 
 The step is word_kd from a store of 8 entries, and from stored features, against a step of fairseq's
 label_smoothed_cross_entropy; the floor of features is one more projection of all tokens to the

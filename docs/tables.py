@@ -1,4 +1,4 @@
-"""Write the generated parts of the README: the table of flags.
+"""Write the generated parts of the README: the tables of methods and of flags.
 
 usage: python docs/tables.py [--check]
 
@@ -21,6 +21,32 @@ from kd_plugin.criterions.config import DistillationConfig
 from kd_plugin.criterions.distillation import DistillationCriterion
 
 README = Path(__file__).parent.parent / "README.md"
+TERMS = {  # the distillation term of a token, in a line
+    "word_kd": "T² Σ q log(q / p) over what `--kd-target` keeps",
+    "seq_kd": "label-smoothed NLL of the teacher's text",
+    "selective_kd": "T² KL(q ‖ p) where the student's cross-entropy is among the largest of its "
+    "batch or of a queue",
+    "tie_kd": "T² KL(q ‖ p) + ranking of the top k, mean over N readings, the later ones of the "
+    "student's own prefix",
+    "knn_kd": "KL(q ‖ p), q from the k nearest states of the training set",
+    "annealing_kd": "mean squared error of z from Φ z_teacher, Φ growing to 1; then NLL alone",
+    "hybrid_kd": "g times T² KL(q ‖ p) on the reference, 1 - g times NLL of the teacher's text",
+}
+
+
+def methods() -> str:
+    """A row for each criterion: its module's first line, its term, its page."""
+    lines = ["| criterion | method | distillation term of a token | page |", "|---|---|---|---|"]
+    for name in sorted(ours(), key=[*TERMS].index):
+        about = (sys.modules[CRITERION_REGISTRY[name].__module__].__doc__ or "").splitlines()[0]
+        page = f"[{name}](docs/methods/{name}.md)"
+        lines.append(f"| `{name}` | {about.rstrip('.')} | {TERMS[name]} | {page} |")
+    return "\n".join(lines)
+
+
+def ours() -> list[str]:
+    """The names of our criterions."""
+    return sorted(n for n, c in CRITERION_REGISTRY.items() if issubclass(c, DistillationCriterion))
 
 
 def flags() -> str:
@@ -28,10 +54,8 @@ def flags() -> str:
     stock = {field.name for field in fields(TASK_DATACLASS_REGISTRY["translation"])}
     rows = [("`--task distillation`", field) for field in own("distillation", stock)]
     shared = {field.name: field for field in fields(DistillationConfig)}
-    ours = (n for n, c in CRITERION_REGISTRY.items() if issubclass(c, DistillationCriterion))
-    methods = sorted(ours)
     rows += [("all criterions", field) for field in shared.values() if is_flag(field)]
-    for name in methods:
+    for name in ours():
         for field in fields(CRITERION_DATACLASS_REGISTRY[name]):
             inherited = shared.get(field.name)
             if is_flag(field) and (inherited is None or inherited.default != field.default):
@@ -55,14 +79,20 @@ def is_flag(field: Field[Any]) -> bool:
 
 def main() -> None:
     """Rewrite the README, or fail with --check where that would change it."""
-    text = README.read_text()
-    begin, end = "<!-- flags: docs/tables.py writes this -->\n", "\n<!-- end -->"
-    updated = re.sub(f"{begin}.*?{end}", lambda _: begin + flags() + end, text, flags=re.S)
+    text = updated = README.read_text()
+    for table in (methods, flags):
+        begin, end = f"<!-- {table.__name__}: docs/tables.py writes this -->\n", "\n<!-- end -->"
+        pattern = f"{begin}.*?{end}"
+        found = re.search(pattern, text, flags=re.S)
+        if not found:
+            sys.exit(f"README.md: no place for the table of {table.__name__}; put {begin}{end[1:]}")
+        inside = begin + table() + end
+        updated = updated.replace(found[0], inside)
     if "--check" not in sys.argv:
         README.write_text(updated)
         print(f"{README.name}: {'updated' if updated != text else 'nothing to change'}")
     elif updated != text:
-        sys.exit("README.md: the table of flags is out of date; run python docs/tables.py")
+        sys.exit("README.md: a table is out of date; run python docs/tables.py")
 
 
 if __name__ == "__main__":

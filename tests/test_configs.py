@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def test_a_method_file_sets_what_it_says(path: Path) -> None:
     flags = flags_of(path)
     command = ["data", "--arch", "transformer", *distillation(), *flags]
     parsed = options.parse_args_and_arch(options.get_training_parser(), input_args=command)
-    for flag, value in zip(flags, flags[1:]):
+    for flag, value in itertools.pairwise(flags):
         if flag.startswith("--") and not value.startswith("--"):
             read = getattr(parsed, flag[2:].replace("-", "_"))
             read = read[0] if isinstance(read, list) else read

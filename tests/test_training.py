@@ -23,6 +23,13 @@ def word_kd(teacher: Path, *flags: object) -> list[object]:
     return [*TINY, *distillation(*command, *flags)]
 
 
+def any_method(method: str, teacher: Path, distilled: Path) -> list[object]:
+    """A method with its teacher and both texts, in a short run."""
+    command = ["--criterion", method, "--label-smoothing", 0.1, "--distilled-data", distilled]
+    command += support.teacher_flags(method, teacher, distilled)
+    return [*TINY, *distillation(*command, *support.METHODS[method])]
+
+
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     model: dict[str, torch.Tensor] = support.load(folder / "checkpoint_last.pt")["model"]
     return model
@@ -79,16 +86,22 @@ def test_an_evaluation_reads_every_sentence(data: Path, teacher: Path, tmp_path:
     assert run.stats("valid")[-1]["bsz"] == 23
 
 
+@pytest.mark.parametrize("method", support.METHODS)
 def test_accumulated_updates_are_one_larger_batch(
-    data: Path, teacher: Path, tmp_path: Path
+    method: str, data: Path, teacher: Path, distilled: Path, tmp_path: Path
 ) -> None:
     """All 150 sentences as one batch, or as uneven batches with --update-freq."""
-    flags = [*word_kd(teacher), "--max-update", 3, "--optimizer", "sgd", "--lr", 0.1]
+    more: list[object] = ["--max-update", 3, "--optimizer", "sgd", "--lr", 0.1]
+    if method == "selective_kd":  # else a token is compared with its batch
+        more += ["--kd-select-rate", 1]
+    if method == "hybrid_kd":  # the gate's means are those of the first update
+        more += ["--hybrid-gate-warmup", 1]
+    flags = [*any_method(method, teacher, distilled), *more]
     one = fairseq_train(data, tmp_path / "one", *flags, "--max-tokens", 5000)
     many = fairseq_train(data, tmp_path / "many", *flags, "--update-freq", 50)
     assert_same_weights(tmp_path / "one", tmp_path / "many", 2e-5)
     for ours, theirs in zip(many.stats("train_inner"), one.stats("train_inner"), strict=True):
-        for key in (*METRICS, "wpb", "bsz", "gnorm"):
+        for key in {*METRICS, "wpb", "bsz", "gnorm"} & set(theirs):
             assert ours[key] == pytest.approx(theirs[key], rel=2e-3, abs=2e-3), key
 
 
@@ -108,10 +121,7 @@ def test_a_resumed_run_is_an_uninterrupted_one(
     method: str, data: Path, teacher: Path, distilled: Path, tmp_path: Path
 ) -> None:
     """Interrupted at 13 of 30: in stage I, with a full queue, after the gate's warm-up."""
-    command: list[object] = ["--criterion", method, "--label-smoothing", 0.1]
-    command += ["--distilled-data", distilled]
-    command += support.teacher_flags(method, teacher, distilled)
-    flags = [*TINY, *distillation(*command, *support.METHODS[method])]
+    flags = any_method(method, teacher, distilled)
     flags += ["--dropout", 0.1, "--lr-scheduler", "inverse_sqrt", "--warmup-updates", 5]
     whole = fairseq_train(data, tmp_path / "whole", *flags, "--max-update", 30)
     fairseq_train(data, tmp_path / "parts", *flags, "--max-update", 13)
@@ -250,6 +260,27 @@ def test_hydra(data: Path, teacher: Path, tmp_path: Path) -> None:
     assert "signature: word_kd|nll:0.5|kd:0.5|T:1|target:top-k|k:3|teacher:live." in printed
     assert "kd_loss" in printed
     assert (tmp_path / "save" / "checkpoint_last.pt").exists()
+
+
+@pytest.mark.parametrize("method", support.METHODS)
+def test_hydra_knows_every_method(
+    method: str, data: Path, teacher: Path, distilled: Path, tmp_path: Path
+) -> None:
+    """The same flags as elsewhere, as keys of a YAML file."""
+    body = hydra_body(data, tmp_path, teacher)
+    flag, value = support.teacher_flags(method, teacher, distilled)
+    body["task"] = {"_name": "distillation", "data": str(data), "distilled_data": str(distilled)}
+    body["task"][key_of(flag)] = str(value)
+    given = support.METHODS[method]
+    body["criterion"] = {key_of(name): value for name, value in zip(given[::2], given[1::2])}
+    body["criterion"]["_name"] = method
+    printed = hydra(tmp_path, body)
+    assert f"signature: {method}|" in printed
+    assert "kd_loss" in printed
+
+
+def key_of(flag: object) -> str:
+    return str(flag)[2:].replace("-", "_")
 
 
 def test_a_user_sees_one_line_for_bad_input_and_no_warnings_otherwise(

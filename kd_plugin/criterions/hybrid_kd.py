@@ -1,35 +1,27 @@
-r"""Token-level and sentence-level distillation under a gate.
+r"""Token level and sentence level under a gate of ours (after Wei et al., 2024).
 
-The gate's formula in Wei et al. (2024) is not public: this one is ours. For each sentence, with g
-from the gate and sg for "no gradient", the student minimises
+For each sentence, with g from the gate and sg for "no gradient", the student minimises
 
 .. math:: \mathrm{sg}(g) \sum_j T^2 \mathrm{KL}(q_j \| p_j)
     + (1 - \mathrm{sg}(g)) \sum_j -\log p(\hat y_j)
 
-(teacher's distribution on the reference; teacher's translation), and the gate minimises
-
-.. math:: g \, \mathrm{sg}(l_t / m_t) + (1 - g) \, \mathrm{sg}(l_s / m_s)
-    + \lambda \, \mathrm{KL}(\mathrm{Bern}(g) \| \mathrm{Bern}(1/2))
-
-where l_t and l_s are the two terms as mean cross-entropies of the sentence's tokens, and m_t and m_s
-their means over the first updates, in which g is 1/2. Its minimiser is
-:math:`\sigma((l_s/m_s - l_t/m_t)/\lambda)`; without m and the last term g would go to 0 or 1.
+(teacher's distribution on the reference; teacher's translation). What the gate minimises stands in
+:mod:`.gate`. The formula of Wei et al. is not public.
 """
 
-import math
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from fairseq.criterions import register_criterion
 from fairseq.dataclass import ChoiceEnum
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 from ..decode_hook import require_decode_hook
 from ..errors import InputError
 from .distillation import note_spread
 from .divergence import Divergence, DivergenceConfig
+from .gate import Gate, gate_loss, gradient_only
 from .memory import FirstMeans
 from .reading import Text, read_all
 
@@ -122,9 +114,13 @@ class HybridKD(Divergence):
 
         losses = []
         if self.fixed is None:
+            assert self.memory is not None
             theta = self.gate(states)  # [B]
             g = theta.detach().sigmoid()
-            losses.append(gradient_only(self.gate_loss(theta, l_t, l_s)))
+            if self.training:
+                self.memory.note(torch.stack([l_t, l_s], -1))
+            pull = self.cfg.hybrid_gate_lambda
+            losses.append(gradient_only(gate_loss(theta, l_t, l_s, self.memory.means, pull)))
             note_spread(log, "gate", g)
         else:
             g = torch.full_like(l_t, self.fixed)
@@ -134,37 +130,3 @@ class HybridKD(Divergence):
         a = a or 0
         tokens = (a * n_t + b * (g * n_t + (1 - g) * n_s)).sum() / (a + b)
         return [L_t, b * L_s, *losses], tokens
-
-    def gate_loss(self, theta: Tensor, l_t: Tensor, l_s: Tensor) -> Tensor:
-        """What the gate minimises, summed over sentences; 0 until m_t and m_s are known."""
-        assert self.memory is not None
-        if self.training:
-            self.memory.note(torch.stack([l_t, l_s], -1))
-        if self.memory.means is None:
-            return 0 * theta.sum()
-        m_t, m_s = self.memory.means.to(l_t)
-        g, log_g, log_not_g = theta.sigmoid(), logsigmoid(theta), logsigmoid(-theta)
-        pull = math.log(2) + g * log_g + (1 - g) * log_not_g  # KL(Bern(g) || Bern(1/2))
-        loss = g * l_t / m_t + (1 - g) * l_s / m_s + self.cfg.hybrid_gate_lambda * pull
-        total: Tensor = loss.sum()
-        return total
-
-
-class Gate(torch.nn.Module):
-    """The logit of g: linear in a sentence's mean encoder state, or one number; 0 at first."""
-
-    def __init__(self, width: Optional[int]):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(width)) if width else None  # [D]
-        self.bias = torch.nn.Parameter(torch.zeros(1))
-
-    def forward(self, states: Tensor) -> Tensor:
-        """From mean encoder states [B, D], without gradient to them, logits [B]."""
-        states = states.detach()
-        bias = self.bias.to(states).expand(len(states))
-        return bias if self.weight is None else states @ self.weight.to(states) + bias
-
-
-def gradient_only(loss: Tensor) -> Tensor:
-    """The value 0 with the gradient of ``loss`` [1]."""
-    return (loss - loss.detach()).view(1)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from kd_plugin.criterions.gate import gate_loss
 from kd_plugin.errors import InputError
 
 from .. import oracle
@@ -154,7 +155,8 @@ def train_gate(setup: Setup, scale_t: float, scale_s: float) -> float:
     optimizer = torch.optim.SGD(criterion.parameters(), lr=5)
     for _ in range(1500):
         optimizer.zero_grad()
-        criterion.gate_loss(criterion.gate(torch.zeros(3, 1).double()), l_t, l_s).backward()
+        theta = criterion.gate(torch.zeros(3, 1).double())
+        torch.autograd.backward(gate_loss(theta, l_t, l_s, criterion.memory.means, 0.1))
         optimizer.step()
     return float(torch.sigmoid(criterion.gate.bias))
 
