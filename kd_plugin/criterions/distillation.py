@@ -6,16 +6,13 @@ Shapes: B sentences, T positions, N real (non-padding) tokens, V vocabulary.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from fairseq import utils
 from fairseq.criterions import FairseqCriterion
 from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_loss
 from fairseq.dataclass.utils import gen_parser_from_dataclass
-from fairseq.logging import metrics
 from torch import Tensor
 
 from ..errors import InputError
@@ -23,12 +20,10 @@ from ..tasks.distillation import DistillationTask, TeacherConfig
 from ..teachers import WholeBelief
 from .config import DistillationConfig, check_weights, signature
 from .memory import Memory
-from .reading import Reading, Text, read, texts
+from .logs import reduce
+from .reading import Reading, Text, is_stored, read, texts
 
 logger = logging.getLogger(__name__)
-
-SPREAD = "spread_of_"  # how the log of a batch marks [count, sum, sum of squares]
-
 
 class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
     """``nll_weight * NLL(gold text) + kd_weight * token_loss(taught text)``, summed over real tokens.
@@ -137,7 +132,7 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
             return a or None, b or None
         can_teach = "distilled" in sample
         if self.needs_teacher:
-            can_teach = self.teacher is not None or "stored" in {**sample, **sample.get("distilled", {})}
+            can_teach = self.teacher is not None or is_stored(sample)
         return (a, b) if can_teach else (1, None)
 
     # Mechanics
@@ -269,57 +264,9 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
-        """Log means over all real tokens of all workers; losses in bits, agreement as a share."""
-
-        def total(key: str) -> Any:
-            return sum(log.get(key, 0) for log in logging_outputs)
-
-        for key, per, unit in (
-            ("loss", "sample_size", math.log(2)),
-            ("nll_loss", "nll_ntokens", math.log(2)),
-            ("kd_loss", "kd_ntokens", math.log(2)),
-            ("teacher_nll_loss", "kd_ntokens", math.log(2)),
-            ("agreement", "kd_ntokens", 1),
-            ("retrieved", "kd_ntokens", 1),
-        ):
-            if any(key in log for log in logging_outputs):
-                count = total(per)
-                metrics.log_scalar(key, total(key) / count / unit, count, round=3)
-        for name in sorted({name for log in logging_outputs for name in log}):
-            if name.startswith("agreement_"):  # of a later iteration
-                count = total("kd_ntokens")
-                metrics.log_scalar(name, total(name) / count, count, round=3)
-            elif name.startswith(SPREAD):
-                _log_spread(name.removeprefix(SPREAD), total(name))
-        for ppl, key in (("ppl", "nll_loss"), ("teacher_ppl", "teacher_nll_loss")):
-            if any(key in log for log in logging_outputs):
-                metrics.log_derived(ppl, lambda meters, key=key: _perplexity(meters[key]))
+        """See :func:`.logs.reduce`."""
+        reduce(logging_outputs)
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
         return True
-
-
-def note_spread(log: dict[str, Any], name: str, values: Tensor) -> None:
-    """Have mean and standard deviation of ``values`` [n] logged over all batches of an interval."""
-    values = values.detach().double()
-    log[SPREAD + name] = torch.stack(
-        [values.new_tensor(values.numel()), values.sum(), (values**2).sum()]
-    )
-
-
-def _log_spread(name: str, sums: Any) -> None:
-    count, first, second = (float(value) for value in sums)
-    if count:
-        metrics.log_scalar(name, first / count, count, round=4)
-        metrics.log_scalar(f"_{name}_square", second / count, count)
-        metrics.log_derived(f"{name}_sd", lambda meters: _deviation(meters, name))
-
-
-def _deviation(meters: Any, name: str) -> float:
-    variance = float(meters[f"_{name}_square"].avg) - float(meters[name].avg) ** 2
-    return round(math.sqrt(max(variance, 0)), 4)
-
-
-def _perplexity(meter: Any) -> Any:
-    return utils.get_perplexity(meter.avg)

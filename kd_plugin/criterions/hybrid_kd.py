@@ -19,9 +19,9 @@ from torch import Tensor
 
 from ..decode_hook import require_decode_hook
 from ..errors import InputError
-from .distillation import note_spread
 from .divergence import Divergence, DivergenceConfig
 from .gate import Gate, gate_loss, gradient_only
+from .logs import note_spread
 from .memory import FirstMeans
 from .reading import Text, read_all
 

@@ -49,11 +49,13 @@ class KnnKD(DistillationCriterion):
             raise InputError(
                 f"--knn-temperature {cfg.knn_temperature} is none; give a number above 0, such as 100"
             )
-        stored = self.task.store.k if self.task.store else cfg.knn_k
-        if not 0 <= cfg.knn_k <= stored:
+        k, stored = cfg.knn_k, self.task.store.k if self.task.store else cfg.knn_k
+        if k < 0:
+            raise InputError(f"--knn-k {k} is too small; give 1 or more, or 0 for all")
+        if k > stored:
             raise InputError(
-                f"--knn-k {cfg.knn_k} asks for more neighbours than the store holds ({stored}), or "
-                "fewer than none; give 0 for all, or rebuild it with fairseq-kd neighbours --k"
+                f"--knn-k {k} asks for more neighbours than the store holds ({stored}); rebuild it "
+                f"with fairseq-kd neighbours --k {k}"
             )
 
     def require_teacher(self, cfg: Any, given: Any) -> None:

@@ -55,6 +55,11 @@ def texts(sample: Mapping[str, Any]) -> tuple[Text, Text | None]:
     return reference, Text(**sample["distilled"]) if "distilled" in sample else None
 
 
+def is_stored(sample: Mapping[str, Any]) -> bool:
+    """Whether a store has records of one of the batch's texts."""
+    return any(text is not None and text.stored is not None for text in texts(sample))
+
+
 def read(
     model: Any, sample: Mapping[str, Any], text: Text, padding: int, logits: bool = False
 ) -> Reading:

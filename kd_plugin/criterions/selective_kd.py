@@ -19,8 +19,8 @@ from torch import Tensor
 from ..errors import InputError
 from ..teachers import WholeBelief
 from .difficulty import SIGNALS, check_signal, difficulty
-from .distillation import note_spread
 from .divergence import Divergence, DivergenceConfig
+from .logs import note_spread
 from .memory import Queue
 from .reading import Reading
 

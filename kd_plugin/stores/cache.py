@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import fairseq
+import numpy as np
 import torch
 
 from ..commands import (
@@ -32,7 +33,7 @@ from ..teachers.stored import TeacherStore, special_ids, store_name
 from ..version import versions
 from .info import describe
 from .keys import key_layer
-from .layout import DTYPES, FORMAT, belief_fields, feature_fields
+from .layout import DTYPES, FORMAT, INDEX, belief_fields, feature_fields
 from .recording import Recorder, output_layers
 from .shards import is_finished, parse_shard, shard_path, shard_rows
 from .store import ENDING, Store, entries_of, write_store
@@ -106,6 +107,12 @@ def read_pairs(task: Any, data: str, subset: str) -> Any:
     pairs = read_subset(task, data, subset)
     if pairs.tgt is None:
         raise InputError(f"--subset {subset}: {data} holds no targets of it")
+    longest = int(pairs.tgt_sizes.max(initial=0))
+    if longest > (most := np.iinfo(INDEX["tokens"]).max):
+        raise InputError(
+            f"--subset {subset} has a target of {longest} tokens, and a store takes {most} a "
+            "sentence; leave such lines out of the data"
+        )
     return pairs
 
 

@@ -46,6 +46,10 @@ def verify(store: TeacherStore, pairs: Any, teacher: LiveTeacher) -> None:
     Raises:
         InputError: the store is of another teacher or text, is damaged, or exceeds the budget.
     """
+    if store.kind not in ("beliefs", "features"):
+        raise InputError(
+            f"{store.flag} is a store of {store.kind}; --verify compares with a teacher"
+        )
     if store.settings["teacher_sha256"] != teacher.files:
         raise InputError(
             f"{store.flag} was written with another teacher than --path; name that one"

@@ -6,12 +6,14 @@ import json
 import math
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from fairseq_cli import validate
 
 from kd_plugin import cli
 from kd_plugin.errors import InputError
@@ -325,6 +327,33 @@ def test_without_a_valid_part_validation_tells_gold_metrics(
     assert (
         sum("has no valid set: it is evaluated on gold metrics" in line for line in run.lines) == 1
     )
+
+
+def test_validating_again_reads_the_store(
+    data: Path, top8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """fairseq-validate finds the store by the checkpoint; where it is gone, gold metrics stay."""
+    store = damaged(top8, tmp_path)
+    run = fairseq_train(data, tmp_path / "run", *word_kd("--teacher-store", store))
+    command = [
+        "fairseq-validate", str(data), "--user-dir", support.USER_DIR, "--cpu",
+        "--path", str(tmp_path / "run" / "checkpoint_last.pt"), "--valid-subset", "valid",
+        "--required-batch-size-multiple", "1", "--log-format", "json", "--task", "distillation",
+        "--max-tokens", "60",
+    ]  # fmt: skip
+    monkeypatch.setattr(sys, "argv", command)
+    found = []
+    for gone in (False, True):
+        if gone:
+            shutil.rmtree(store)
+        validate.cli_main()
+        lines = capsys.readouterr().out.splitlines()
+        found.append(support.Run([x[x.find('{"') :] for x in lines]).stats("valid")[-1])
+    for key in ("loss", "kd_loss", "nll_loss", "teacher_nll_loss"):
+        assert found[0][key] == pytest.approx(run.stats("valid")[-1][key], abs=2e-3), key
+    assert "kd_loss" not in found[1]
+    assert found[1]["nll_loss"] == pytest.approx(found[0]["nll_loss"], abs=2e-3)
 
 
 # What is refused

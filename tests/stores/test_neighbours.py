@@ -329,6 +329,13 @@ def test_other_stores_are_refused(data: Path, stored: Path, store: Path) -> None
         build(data, *knn_kd())
 
 
+def test_verify_wants_a_store_of_beliefs(data: Path, teacher: Path, store: Path) -> None:
+    with pytest.raises(
+        SystemExit, match="is a store of neighbours; --verify compares with a teacher"
+    ):
+        cache(data, teacher, store, "--verify")
+
+
 def test_datastores_that_cannot_be_used(
     data: Path, teacher: Path, second_teacher: Path, stored: Path, tmp_path: Path
 ) -> None:
