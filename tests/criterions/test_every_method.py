@@ -213,6 +213,24 @@ def test_losses_of_single_tokens_add_up(
     torch.testing.assert_close(tokens.sum(), loss)
 
 
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "knn_kd"])
+def test_several_teachers_are_one(
+    method: str, data: Path, teacher: Path, second_teacher: Path, distilled: Path
+) -> None:
+    """Two copies are the teacher itself; another member is felt by what reads the teacher."""
+
+    def step(paths: str) -> Any:
+        setup = setup_of(method, data, teacher, distilled, "--teacher-path", paths)
+        return setup.step(setup.batch())
+
+    one = step(str(teacher))
+    twice, mixed = step(f"{teacher}:{teacher}"), step(f"{teacher}:{second_teacher}")
+    assert twice[0].item() == pytest.approx(one[0].item(), rel=1e-12)
+    for name, gradient in one[3].items():
+        torch.testing.assert_close(twice[3][name], gradient, rtol=1e-9, atol=1e-12)
+    assert (mixed[0].item() == one[0].item()) == (method == "seq_kd")
+
+
 @every_method
 def test_half_precision_keeps_the_loss_in_float32(
     method: str, data: Path, teacher: Path, distilled: Path
