@@ -3,6 +3,10 @@
 set -euo pipefail
 export LC_ALL=C.UTF-8
 
+# Memory that a step on a CPU frees serves the next step, instead of going back to the system: a
+# small model trains a sixth faster (glibc; elsewhere without effect).
+export MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=1073741824 MALLOC_TOP_PAD_=67108864
+
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 if [ -z "${VIRTUAL_ENV:-}" ] && [ -f "$ROOT/.venv/bin/activate" ]; then
     # shellcheck disable=SC1091

@@ -141,7 +141,8 @@ first="$!"
 (
     {
         fairseq-kd datastore "$bin" --path "$path" --output "$output/datastore" &&
-            fairseq-kd neighbours "$output/datastore" --k 8 --output "$output/neighbours"
+            fairseq-kd neighbours "$output/datastore" --k 8 --probes 8 \
+                --refine 4 --output "$output/neighbours"
     } > "$output/neighbours.log" 2>&1 || die "see the end of $output/neighbours.log"
     run_students knn_kd --criterion knn_kd --teacher-store "$output/neighbours"
 ) &

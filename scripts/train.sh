@@ -28,7 +28,7 @@ fi
 
 mapfile -t flags < <(read_flags "$model")
 [ "${#flags[@]}" -gt 0 ] || die "$model holds no flags"
-command=("$data" --user-dir "$(fairseq-kd user-dir)" --task distillation --save-dir "$save"
+command=("$data" --user-dir "$ROOT/kd_plugin" --task distillation --save-dir "$save"
     --criterion label_smoothed_cross_entropy "${flags[@]}" "$@")
 signature="$ranks ${command[*]}"
 if [ -f "$save/done" ]; then
