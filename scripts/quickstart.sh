@@ -95,7 +95,13 @@ train() { # train NAME MODEL FLAGS...
     shift 2
     "$ROOT/scripts/train.sh" "$bin" "$output/$name" "$model" "${rule_flags[@]}" "$@"
 }
-chosen() { fairseq-kd checkpoint "$output/$1" --rule "$rule"; }
+chosen() { # chosen NAME: the checkpoint by the rule
+    if [ "$rule" = last ]; then
+        echo "$output/$1/checkpoint_last.pt"
+    else
+        fairseq-kd checkpoint "$output/$1" --rule "$rule"
+    fi
+}
 run_students() { # run_students KIND FLAGS...: one for each seed, then its translations
     local kind="$1" seed
     shift
@@ -118,27 +124,20 @@ second="$!"
 both "$first" "$second"
 path="$(chosen teacher)"
 
-say $((28 + seeds * 7)) "teacher corpus, and students with word-level distillation"
+say $((28 + seeds * 7)) "corpus, store and neighbours of the teacher, and students that learn from them"
 (
-    "$ROOT/scripts/generate_corpus.sh" "$bin" "$path" "$output/distilled" "${search[@]}" \
-        > "$output/generate.log" 2>&1 || die "see the end of $output/generate.log"
+    run_students word_kd --criterion word_kd --teacher-path "$path"
     "$ROOT/scripts/translate.sh" "$bin" "$path" test "$output/teacher.hyp" "${search[@]}" \
         > "$output/teacher/translate.log" 2>&1 || die "see the end of $output/teacher/translate.log"
-    run_students seq_kd --criterion seq_kd --distilled-data "$output/distilled/bin"
-) &
-first="$!"
-run_students word_kd --criterion word_kd --teacher-path "$path" &
-second="$!"
-both "$first" "$second"
-
-say $((12 + 2 * seeds * 7)) "stored teacher and neighbours, and students that learn from them"
-(
     fairseq-kd cache "$bin" --path "$path" --output "$output/store" > "$output/cache.log" 2>&1 ||
         die "see the end of $output/cache.log"
     run_students word_kd_store --criterion word_kd --teacher-store "$output/store"
 ) &
 first="$!"
 (
+    "$ROOT/scripts/generate_corpus.sh" "$bin" "$path" "$output/distilled" "${search[@]}" \
+        > "$output/generate.log" 2>&1 || die "see the end of $output/generate.log"
+    run_students seq_kd --criterion seq_kd --distilled-data "$output/distilled/bin"
     {
         fairseq-kd datastore "$bin" --path "$path" --output "$output/datastore" &&
             fairseq-kd neighbours "$output/datastore" --k 8 --probes 8 \
@@ -149,7 +148,7 @@ first="$!"
 second="$!"
 both "$first" "$second"
 
-say $((12 + 2 * seeds * 7)) "scores"
+say $((24 + 4 * seeds * 7)) "scores"
 runs() { # the translations of a kind, separated by commas
     local list="" seed
     for ((seed = 1; seed <= seeds; seed++)); do list="$list,$output/$1.$seed.hyp"; done

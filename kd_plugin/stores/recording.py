@@ -20,7 +20,8 @@ from .files import sha256, write_atomically
 from .keys import captured
 from .layout import record_type
 
-SLICE = 1 << 18  # scores that are held at once, so that they stay in a processor's cache
+SLICE = 1 << 18  # scores that are held at once, so that they stay in a processor's cache ...
+GPU_SLICE = 1 << 25  # ... and on a GPU, which should not wait for each of them
 GROUP = 32  # scores of which first only the largest is looked at
 
 
@@ -86,7 +87,8 @@ class Recorder:
         if self.settings["kind"] == "features":
             self._fill(records, {"y": y.unsqueeze(1), **features_of(targets)})
             return records
-        step = max(SLICE // self.settings["vocabulary"], 1)
+        held = SLICE if y.device.type == "cpu" else GPU_SLICE
+        step = max(held // self.settings["vocabulary"], 1)
         k = self.record["ids"].shape[0]
         for start in range(0, len(y), step):
             stop = min(start + step, len(y))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import shutil
@@ -18,60 +17,21 @@ from fairseq_cli import validate
 from kd_plugin import cli
 from kd_plugin.errors import InputError
 from kd_plugin.stores import recording
-from kd_plugin.stores.blocks import manifest_path
-from kd_plugin.stores.layout import record_type
 from kd_plugin.stores.store import Store
 
 from .. import support
 from ..support import TINY, build, distillation, fairseq_train
-
-NAME = "train.xx-yy.shard0-of-1.store"
-ALL = 30  # more than the vocabulary has
-
-
-def cache(data: Path, teacher: object, output: Path, *flags: object) -> Path:
-    command = ["cache", data, "--path", teacher, "--output", output, "--cpu", *flags]
-    cli.main([str(part) for part in command])
-    return output
-
-
-@pytest.fixture(scope="module")
-def vocabulary(data: Path) -> int:
-    return len(build(data, *TINY).task.tgt_dict)
-
-
-@pytest.fixture(scope="module")
-def whole(
-    data: Path, teacher: Path, vocabulary: int, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """Every entry, in float32."""
-    folder = tmp_path_factory.mktemp("whole") / "store"
-    return cache(data, teacher, folder, "--top-k", vocabulary, "--dtype", "float32")
-
-
-@pytest.fixture(scope="module")
-def features(data: Path, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("features") / "store"
-    return cache(data, teacher, folder, "--features", "--dtype", "float32")
-
-
-@pytest.fixture(scope="module")
-def top8(data: Path, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return cache(data, teacher, tmp_path_factory.mktemp("top8") / "store", "--block-size", 37)
-
-
-def records(store: Path, subset: str = "train") -> Any:
-    """All records, by the manifest alone."""
-    path = store / NAME.replace("train", subset)
-    fields = json.loads(manifest_path(path).read_text())["settings"]["record"]
-    return np.fromfile(path, record_type(fields))
-
-
-def assert_stores_equal(ours: Path, theirs: Path) -> None:
-    names = sorted(path.name for path in theirs.iterdir())
-    assert sorted(path.name for path in ours.iterdir()) == names
-    for name in names:
-        assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
+from .common import (
+    METHODS,
+    assert_stores_equal,
+    cache,
+    damaged,
+    records,
+    rewrite,
+    step_from,
+    weights,
+    word_kd,
+)
 
 
 def test_records_are_what_the_teacher_says(data: Path, teacher: Path, top8: Path) -> None:
@@ -160,24 +120,6 @@ def test_a_finished_store_is_not_written_again(
 
 # Training from a store
 
-METHODS = {
-    "word_kd": (),
-    "word_kd top-k": ("--kd-target", "top-k", "--kd-target-k", 3),
-    "word_kd no-top1": ("--kd-target", "no-top1"),
-    "word_kd T": ("--kd-temperature", 2),
-    "selective_kd": ("--kd-select-rate", 0.4, "--kd-select", "batch"),
-    "selective_kd by entropy": ("--kd-select-by", "teacher-entropy", "--kd-select", "batch"),
-    "tie_kd": ("--tie-iterations", 1),
-    "hybrid_kd": ("--hybrid-gate", "fixed"),
-}
-
-
-def step_from(data: Path, name: str, *teacher: object, double: bool = True) -> Any:
-    method, flags = name.split()[0], METHODS.get(name, ())
-    command = ("--criterion", method, "--label-smoothing", 0.1, *flags, *teacher)
-    setup = build(data, *TINY, *distillation(*command), double=double)
-    return setup.step(setup.batch())
-
 
 def assert_same_step(ours: Any, theirs: Any, tolerance: float) -> None:
     torch.testing.assert_close(ours[0], theirs[0], rtol=tolerance, atol=0)
@@ -239,15 +181,6 @@ def test_an_ensemble_is_stored_as_the_mean_of_its_probabilities(
     store = cache(data, both, tmp_path / "store", "--top-k", vocabulary, "--dtype", "float32")
     live = step_from(data, "word_kd", "--teacher-path", both)
     assert_same_step(step_from(data, "word_kd", "--teacher-store", store), live, 1e-6)
-
-
-def weights(folder: Path) -> Any:
-    return support.load(folder / "checkpoint_last.pt")["model"]
-
-
-def word_kd(*flags: object) -> list[object]:
-    command = ("--criterion", "word_kd", "--label-smoothing", 0.1, "--max-update", 6, *flags)
-    return [*TINY, *distillation(*command)]
 
 
 def test_training_from_a_store_is_training_with_the_teacher(
@@ -354,164 +287,6 @@ def test_validating_again_reads_the_store(
         assert found[0][key] == pytest.approx(run.stats("valid")[-1][key], abs=2e-3), key
     assert "kd_loss" not in found[1]
     assert found[1]["nll_loss"] == pytest.approx(found[0]["nll_loss"], abs=2e-3)
-
-
-# What is refused
-
-
-def damaged(store: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(store, tmp_path / "copy"))
-
-
-def read_all(data: Path, *flags: object) -> None:
-    setup = build(data, *word_kd(*flags))
-    setup.task.load_dataset("train")
-    dataset = setup.task.dataset("train")
-    for row in range(len(dataset)):
-        dataset[row]
-
-
-def refused(data: Path, *flags: object) -> str:
-    with pytest.raises(InputError) as error:
-        read_all(data, *flags)
-    return str(error.value)
-
-
-def rewrite(data: Path, folder: Path, lines: list[int]) -> Path:
-    """The training set of ``data`` with its sentences in another order."""
-    pairs = {}
-    for split in ("train", "valid"):
-        text = (data.with_name("bin.text") / f"{split}.{code}" for code in ("xx", "yy"))
-        pairs[split] = list(zip(*(path.read_text().splitlines() for path in text)))
-    pairs["train"] = [pairs["train"][line] for line in lines]
-    return support.binarise(folder, pairs, data)
-
-
-def test_a_reordered_corpus_is_refused_at_its_first_sentence(
-    data: Path, top8: Path, tmp_path: Path
-) -> None:
-    order = list(range(150))
-    order[40:] = order[:39:-1]
-    other = rewrite(data, tmp_path / "bin", order)
-    message = refused(other, "--teacher-store", top8)
-    text = (data.with_name("bin.text") / "train.yy").read_text().splitlines()
-    assert (
-        "line 41 of train.xx-yy is not the one that it was written from; the data has "
-        f"'{text[149]}'" in message
-    )
-    shorter = rewrite(data, tmp_path / "shorter", order[:99])
-    assert "has 150 sentences of train.xx-yy and the data has 99" in refused(
-        shorter, "--teacher-store", top8
-    )
-
-
-def test_a_damaged_byte_is_found_when_it_is_read(data: Path, top8: Path, tmp_path: Path) -> None:
-    copy = damaged(top8, tmp_path)
-    store = Store(copy, "train.xx-yy")
-    content = bytearray((copy / NAME).read_bytes())
-    content[int(store.starts[17]) * store.record.itemsize + 3] ^= 1
-    (copy / NAME).write_bytes(content)
-    assert f"{NAME} is damaged at sentence 18; copy or write it again" in refused(
-        data, "--teacher-store", copy
-    )
-
-
-def test_truncated_swapped_and_unfinished_files(data: Path, teacher: Path, tmp_path: Path) -> None:
-    store = tmp_path / "store"
-    for shard in range(2):
-        cache(data, teacher, store, "--subset", "train", "--shard", f"{shard}/2")
-    names = [f"train.xx-yy.shard{shard}-of-2.store" for shard in range(2)]
-
-    cut = damaged(store, tmp_path / "cut")
-    with open(cut / names[1], "r+b") as file:
-        file.truncate(100)
-    assert "has 100 bytes and its manifest says" in refused(data, "--teacher-store", cut)
-
-    swapped = damaged(store, tmp_path / "swapped")
-    for ending in ("", ".index", ".manifest.json"):
-        first, second = (swapped / (name + ending) for name in names)
-        first.rename(tmp_path / "moved")
-        second.rename(first)
-        (tmp_path / "moved").rename(second)
-    assert "holds shard 1/2 by its manifest" in refused(data, "--teacher-store", swapped)
-
-    for ending, message in ((".manifest.json", "is not finished"), (".index", "its manifest says")):
-        part = damaged(store, tmp_path / ending)
-        (part / (names[1] + ending)).unlink()
-        assert message in refused(data, "--teacher-store", part)
-
-    mixed = damaged(store, tmp_path / "mixed")
-    cache(data, teacher, tmp_path / "four", "--subset", "train", "--top-k", 4, "--shard", "1/2")
-    for path in (tmp_path / "four").iterdir():
-        shutil.copy(path, mixed)
-    assert "was made with another record than" in refused(data, "--teacher-store", mixed)
-
-
-def test_foreign_stores(
-    data: Path, teacher: Path, top8: Path, features: Path, tmp_path: Path
-) -> None:
-    assert "holds none" in refused(data, "--teacher-store", tmp_path)
-    reverse = support.reverse_dictionaries(data, tmp_path / "dict")
-    other = support.write_corpus(tmp_path / "bin", {"train": 9, "valid": 5}, 3, reverse)
-    assert "has dictionary_sha256" in refused(other, "--teacher-store", top8)
-    both = ("--teacher-store", top8, "--teacher-path", teacher)
-    assert "are two teachers; give one of them" in refused(data, *both)
-    swapped = ("--source-lang", "yy", "--target-lang", "xx")
-    assert "holds none" in refused(data, "--teacher-store", top8, *swapped)
-    for method, more, message in (
-        ("annealing_kd", ("--anneal-updates", 3), "is a store of beliefs, .* reads features"),
-        ("seq_kd", (), "reads none"),
-        ("tie_kd", (), "--tie-iterations 3 reads prefixes that no store has"),
-        ("label_smoothed_cross_entropy", (), "label_smoothed_cross_entropy does not read it"),
-    ):
-        command = distillation("--teacher-store", top8, "--criterion", method, *more)
-        with pytest.raises(InputError, match=message):
-            build(data, *TINY, *command)
-    with pytest.raises(InputError, match="store kept 8; write it again with --top-k 9"):
-        step_from(
-            data, "word_kd", "--teacher-store", top8, "--kd-target", "top-k", "--kd-target-k", 9
-        )
-
-
-def test_sentences_without_records(data: Path, tmp_path: Path, top8: Path) -> None:
-    """A teacher with few positions: refused, or skipped and then refused to a student with more."""
-    flags = [*support.WIDER, "--max-source-positions", 7, "--max-target-positions", 7]
-    stock = ["--criterion", "cross_entropy", "--max-update", 1]
-    fairseq_train(data, tmp_path / "t", *flags, *stock, "--skip-invalid-size-inputs-valid-test")
-    short = tmp_path / "t" / "checkpoint_last.pt"
-    with pytest.raises(SystemExit, match=r"reads at most 7 .* --too-long skip"):
-        cache(data, short, tmp_path / "store")
-    store = cache(data, short, tmp_path / "store", "--too-long", "skip")
-    message = refused(data, "--teacher-store", store)
-    assert "has no records of line" in message
-    setup = build(
-        data, *word_kd("--teacher-store", store),
-        "--max-source-positions", 7, "--max-target-positions", 7,
-    )  # fmt: skip
-    setup.task.load_dataset("train")
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (("--top-k", 99), r"--top-k 99 is more than the \d+ entries"),
-        (("--top-k", 0), "--top-k 0 is too small"),
-        (("--subset", "test2"), "holds no test2 set"),
-        (("--shard", "2/2"), "--shard 2/2 is no part"),
-        (("--fp16",), "--fp16 needs a GPU"),
-    ],
-)
-def test_flags_that_make_no_sense(
-    data: Path, teacher: Path, tmp_path: Path, flags: tuple[object, ...], message: str
-) -> None:
-    with pytest.raises(SystemExit, match=message):
-        cache(data, teacher, tmp_path / "store", *flags)
-    assert not (tmp_path / "store").exists()
-
-
-def test_features_of_an_lstm_are_refused(data: Path, second_teacher: Path, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="--features needs teachers whose output is one matrix"):
-        cache(data, second_teacher, tmp_path / "store", "--features")
 
 
 # --info and --verify

@@ -23,7 +23,7 @@ from kd_plugin.stores.search import Search, build_index, recall
 from kd_plugin.stores.store import Store
 
 from ..support import TINY, build, distillation
-from .test_cache import assert_stores_equal, cache
+from .common import assert_stores_equal, cache
 
 K = 5
 
