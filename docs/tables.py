@@ -36,6 +36,8 @@ TERMS = {  # the distillation term of a token, in a line
 
 def methods() -> str:
     """A row for each criterion: its module's first line, its term, its page."""
+    for name in set(ours()) - set(TERMS):
+        sys.exit(f"docs/tables.py: {name} is registered and not in TERMS; add its term in a line")
     lines = ["| criterion | method | distillation term of a token | page |", "|---|---|---|---|"]
     for name in sorted(ours(), key=[*TERMS].index):
         about = (sys.modules[CRITERION_REGISTRY[name].__module__].__doc__ or "").splitlines()[0]

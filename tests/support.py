@@ -17,11 +17,13 @@ from unittest import mock
 
 import torch
 from fairseq import checkpoint_utils, options, tasks, utils
+from fairseq.criterions import CRITERION_REGISTRY
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq_cli import preprocess, train
 
 import kd_plugin
 from kd_plugin import cli
+from kd_plugin.criterions.distillation import DistillationCriterion
 
 USER_DIR = str(Path(kd_plugin.__file__).parent)
 WORDS = [f"w{i}" for i in range(13)]
@@ -43,15 +45,18 @@ SCHEDULE = (
 ).split()
 
 
-# What each method is given where any would do: values that let every part of it act in a short run.
-METHODS: dict[str, tuple[object, ...]] = {
-    "word_kd": (),
-    "seq_kd": (),
+# What a method is given where any would do: values that let every part of it act in a short run.
+SHORT: dict[str, tuple[object, ...]] = {
     "selective_kd": ("--kd-queue-size", 70),
-    "tie_kd": (),
     "annealing_kd": ("--anneal-updates", 16, "--anneal-max-temperature", 3),
     "hybrid_kd": ("--hybrid-gate-warmup", 10),
     "knn_kd": ("--knn-temperature", 3),
+}
+# Every registered criterion of ours, with those flags; a new one is found by its registration.
+METHODS = {
+    name: SHORT.get(name, ())
+    for name, criterion in sorted(CRITERION_REGISTRY.items())
+    if issubclass(criterion, DistillationCriterion)
 }
 
 

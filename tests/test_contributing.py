@@ -10,6 +10,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 ORACLE = '''
@@ -29,35 +31,73 @@ def test_reverse_kd(data: Path, teacher: Path) -> None:
     parts = [(reference(sample), oracle.reverse_kd)]
     assert_equal(setup, sample, *expect(setup, sample, members(str(teacher)), parts))
 """
+TERM = '    "reverse_kd": "KL(p ‖ q)",\n'
+PAGE = """# `reverse_kd`: reverse divergence
+
+Σ_v p_v (log p_v - log q_v), with `--criterion reverse_kd`.
+"""
+CHECKS = "reverse_kd and not resumed and not hydra or registered or tables"
 
 
-def test_a_new_method_is_one_short_file(tmp_path: Path) -> None:
-    """In a copy: the file, its import, the oracle, its test; then what holds for every method."""
-    for name in ("kd_plugin", "tests", "conftest.py", "pyproject.toml"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, tmp_path / name)
-    guide = (ROOT / "CONTRIBUTING.md").read_text()
-    (block,) = re.findall(r"```python\n(.*?)```", guide, flags=re.S)
-    method = textwrap.dedent("   " + block.lstrip())
-    folder = tmp_path / "kd_plugin" / "criterions"
-    (folder / "reverse_kd.py").write_text(method)
-    names = (folder / "__init__.py").read_text()
-    names = names.replace('"SelectiveKD"', '"ReverseKD", "SelectiveKD"')
-    (folder / "__init__.py").write_text(names + "from .reverse_kd import ReverseKD\n")
-    for path, more in (("oracle.py", ORACLE), ("criterions/test_oracle.py", TEST)):
-        with open(tmp_path / "tests" / path, "a") as file:
-            file.write(more)
-    assert sum(len(part.splitlines()) for part in (method, ORACLE, TEST)) + 2 < 60
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """What the five steps read and write."""
+    names = ("kd_plugin", "tests", "docs", "conftest.py", "pyproject.toml", "README.md")
+    for name in (*names, "CONTRIBUTING.md"):
+        copy_of = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy_of(ROOT / name, tmp_path / name)
+    return tmp_path
 
-    program = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "reverse_kd"]
-    done = subprocess.run(
-        [*program, "tests/criterions/test_every_method.py", "tests/criterions/test_oracle.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Python on the package in ``folder``."""
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    program = [sys.executable, *arguments]
+    return subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def insert(path: Path, before: str, text: str) -> None:
+    """Put ``text`` in front of the only occurrence of ``before``."""
+    first, second = path.read_text().split(before)
+    path.write_text(first + text + before + second)
+
+
+def append(path: Path, text: str) -> None:
+    path.write_text(path.read_text() + text)
+
+
+def test_a_new_method_is_one_short_file(copy: Path) -> None:
+    """The steps in their order; then, in the copy, what holds for every method, and a training."""
+    (block,) = re.findall(
+        r"```python\n(.*?)```", (copy / "CONTRIBUTING.md").read_text(), flags=re.S
     )
+    method = textwrap.dedent("   " + block.lstrip())
+    package, tables = copy / "kd_plugin" / "criterions", ("docs/tables.py", "--check")
+    (package / "reverse_kd.py").write_text(method)
+    insert(package / "__init__.py", "from .selective_kd", "from .reverse_kd import ReverseKD\n")
+    insert(package / "__init__.py", '"SelectiveKD"', '"ReverseKD", ')
+    append(copy / "tests" / "oracle.py", ORACLE)
+    append(copy / "tests" / "criterions" / "test_oracle.py", TEST)
+
+    assert "reverse_kd is registered and not in TERMS" in run(copy, *tables).stderr
+    (copy / "docs" / "methods" / "reverse_kd.md").write_text(PAGE)
+    insert(copy / "docs" / "tables.py", "}\n\n\ndef methods", TERM)
+    assert "a table is out of date" in run(copy, *tables).stderr
+    assert run(copy, tables[0]).returncode == 0
+
+    files = [f"tests/{name}.py" for name in ("test_readme", "test_training")]
+    files += [f"tests/criterions/{name}.py" for name in ("test_every_method", "test_oracle")]
+    done = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHECKS, "-rA", *files)
     assert done.returncode == 0, done.stdout[-3000:]
-    passed = re.search(r"(\d+) passed", done.stdout)
-    assert passed
-    assert int(passed[1]) >= 15
+    passed = re.findall(r"^PASSED \S*::(\w+)", done.stdout, flags=re.M)
+    assert {
+        "test_gradient_of_the_whole_loss",
+        "test_all_methods_are_registered",
+        "test_reverse_kd",
+        "test_accumulated_updates_are_one_larger_batch",
+        "test_every_method_is_listed_with_its_page",
+        "test_the_tables_are_current",
+    } <= set(passed)
+
+    added = method + ORACLE + TEST + TERM
+    assert len(added.splitlines()) + len(["its import", "its name"]) < 60

@@ -9,15 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from fairseq.criterions import CRITERION_REGISTRY
 
-from kd_plugin.criterions.distillation import DistillationCriterion
-
-from .support import SCHEDULE, TINY, command, write_lines
+from .support import METHODS, SCHEDULE, TINY, command, write_lines
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-METHODS = sorted(n for n, c in CRITERION_REGISTRY.items() if issubclass(c, DistillationCriterion))
 
 
 PAGES = sorted(p.relative_to(ROOT) for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

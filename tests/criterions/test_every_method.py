@@ -11,18 +11,16 @@ from typing import Any
 
 import pytest
 import torch
-from fairseq.criterions import CRITERION_REGISTRY
 from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_loss
 
-from kd_plugin.criterions.distillation import DistillationCriterion
+from kd_plugin import criterions
 from kd_plugin.errors import InputError
 from kd_plugin.teachers import WholeBelief
 
 from .. import support
 from ..support import TINY, Setup, build, distillation, teacher_flags
 
-METHODS = sorted(n for n, c in CRITERION_REGISTRY.items() if issubclass(c, DistillationCriterion))
-every_method = pytest.mark.parametrize("method", METHODS)
+every_method = pytest.mark.parametrize("method", support.METHODS)
 
 
 # What a method cannot do without, or needs so that a token's loss is no matter of its batch.
@@ -43,7 +41,10 @@ def setup_of(
 
 
 def test_all_methods_are_registered() -> None:
-    assert set(support.METHODS) <= set(METHODS)
+    """Each file of a method registers its name, and what tests are told of is there."""
+    files = Path(criterions.__file__).parent.glob("*_kd.py")
+    assert {file.stem for file in files} == set(support.METHODS)
+    assert {*support.SHORT, *NEEDED} <= set(support.METHODS)
 
 
 @every_method
@@ -213,7 +214,7 @@ def test_losses_of_single_tokens_add_up(
     torch.testing.assert_close(tokens.sum(), loss)
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name != "knn_kd"])
+@pytest.mark.parametrize("method", [name for name in support.METHODS if name != "knn_kd"])
 def test_several_teachers_are_one(
     method: str, data: Path, teacher: Path, second_teacher: Path, distilled: Path
 ) -> None:
