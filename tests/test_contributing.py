@@ -90,6 +90,7 @@ def test_a_new_method_is_one_short_file(copy: Path) -> None:
     done = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHECKS, "-rA", *files)
     assert done.returncode == 0, done.stdout[-3000:]
     passed = re.findall(r"^PASSED \S*::(\w+)", done.stdout, flags=re.M)
+    assert len(passed) >= 15
     assert {
         "test_gradient_of_the_whole_loss",
         "test_all_methods_are_registered",

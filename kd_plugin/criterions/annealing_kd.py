@@ -4,9 +4,9 @@ r"""Annealing-KD (Jafari et al., 2021): regression on growing teacher logits, th
     \text{stage II: } \ell_j = \mathrm{CE}(y_j)
 
 with :math:`\Phi(T) = 1 - (T - 1) / \tau_{max}` and T falling from tau_max to 1 in equal shares of
-stage I. The paper is not about translation and no port to it was published: the schedule in updates,
-the mean over V and centred logits are ours. Centring takes away what a softmax does not see, and is
-all that an ensemble has: its logit is the log of its mean probability.
+stage I. The paper is not about translation and no port to it was published: the schedule in
+updates, the mean over V and centred logits are ours. Centring takes away what a softmax does not
+see, and is all that an ensemble has: its logit is the log of its mean probability.
 """
 
 from dataclasses import dataclass, field
@@ -49,8 +49,10 @@ class AnnealingKDConfig(DistillationConfig):
     )
     anneal_logits: ChoiceEnum(["centred", "raw"]) = field(  # type: ignore[valid-type]
         default="centred",
-        metadata={"help": "logits less their mean over the vocabulary, or as they are",
-                  "signature": "logits"},
+        metadata={
+            "help": "logits less their mean over the vocabulary, or as they are",
+            "signature": "logits",
+        },
     )
     max_update: int = II("optimization.max_update")
 
@@ -101,5 +103,5 @@ def centred(z: Tensor) -> Tensor:
 
 
 def growth(update: int, updates: int, steps: int) -> float:
-    """Phi at an update of stage I: 1/steps at first, then growing by it, 1 at the end, never above."""
+    """Phi at an update of stage I: 1/steps at first, then growing by it to 1, never above."""
     return min(update * steps // updates + 1, steps) / steps

@@ -19,14 +19,15 @@ from ..errors import InputError
 from ..tasks.distillation import DistillationTask, TeacherConfig
 from ..teachers import WholeBelief
 from .config import DistillationConfig, check_weights, signature
-from .memory import Memory
 from .logs import reduce
+from .memory import Memory
 from .reading import Reading, Text, is_stored, read, texts
 
 logger = logging.getLogger(__name__)
 
+
 class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
-    """``nll_weight * NLL(gold text) + kd_weight * token_loss(taught text)``, summed over real tokens.
+    """``nll_weight * NLL(gold text) + kd_weight * token_loss(taught text)`` over real tokens.
 
     The taught text is the teacher's (``--distilled-data``) where a batch has it, else the
     reference. The gold text is the same one, unless a method says ``gold_is_reference``. In
@@ -207,10 +208,8 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
         )[0]
         return smoothed
 
-    def distil(
-        self, readings: list[Reading], beliefs: list[Any], log: dict[str, Any]
-    ) -> Tensor:
-        """The method's weighted term [N]; the log gets it and what the teacher makes of the text."""
+    def distil(self, readings: list[Reading], beliefs: list[Any], log: dict[str, Any]) -> Tensor:
+        """The method's weighted term [N]; it is logged, with what the teacher makes of the text."""
         if beliefs[0] is not None:
             self.log_teacher(readings[0], beliefs[0], log)
         terms = []

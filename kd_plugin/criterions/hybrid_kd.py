@@ -43,13 +43,17 @@ class HybridKDConfig(DivergenceConfig):
     )
     hybrid_gate_value: float = field(
         default=0.5,
-        metadata={"help": "g of --hybrid-gate fixed: 1 is token level, 0 sentence level",
-                  "signature": "g"},
+        metadata={
+            "help": "g of --hybrid-gate fixed: 1 is token level, 0 sentence level",
+            "signature": "g",
+        },
     )
     hybrid_gate_warmup: int = field(
         default=1000,
-        metadata={"help": "updates with g = 1/2, in which m_t and m_s are measured",
-                  "signature": "warmup"},
+        metadata={
+            "help": "updates with g = 1/2, in which m_t and m_s are measured",
+            "signature": "warmup",
+        },
     )
     hybrid_gate_lambda: float = field(
         default=0.1, metadata={"help": "weight of the pull of g to 1/2", "signature": "lambda"}

@@ -5,8 +5,8 @@ r"""Distillation from nearest neighbours (Yang et al., 2022).
 
 with the squared distances d of the k nearest states of the training set and their target tokens v.
 T is of the distances: the student's temperature is 1 and nothing is multiplied by T squared. The
-neighbours come from a store (``fairseq-kd neighbours``); no teacher is in memory. How the paper weighs
-the two terms is not stated; 1 and 1 are its code's.
+neighbours come from a store (``fairseq-kd neighbours``); no teacher is in memory. How the paper
+weighs the two terms is not stated; 1 and 1 are its code's.
 """
 
 from dataclasses import dataclass, field
@@ -47,7 +47,8 @@ class KnnKD(DistillationCriterion):
         super().check(cfg)
         if not cfg.knn_temperature > 0:
             raise InputError(
-                f"--knn-temperature {cfg.knn_temperature} is none; give a number above 0, such as 100"
+                f"--knn-temperature {cfg.knn_temperature} is none; give a number above 0, such as "
+                "100"
             )
         k, stored = cfg.knn_k, self.task.store.k if self.task.store else cfg.knn_k
         if k < 0:

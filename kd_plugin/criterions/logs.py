@@ -1,4 +1,4 @@
-"""What a run logs: means over all real tokens of all workers, and spreads of a method's own numbers."""
+"""What a run logs: means over the real tokens of all workers, spreads of a method's own numbers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SPREAD = "spread_of_"  # how the log of a batch marks [count, sum, sum of square
 
 def reduce(logging_outputs: Sequence[Mapping[str, Any]]) -> None:
     """Log means over all real tokens of all workers; losses in bits, agreement as a share."""
-    
+
     def total(key: str) -> Any:
         return sum(log.get(key, 0) for log in logging_outputs)
-    
+
     for key, per, unit in (
         ("loss", "sample_size", math.log(2)),
         ("nll_loss", "nll_ntokens", math.log(2)),

@@ -67,7 +67,9 @@ def read(
     net_input = {**sample["net_input"], "prev_output_tokens": text.prev_output_tokens}
     net_output = model(**net_input)
     reading = reading_of(model, net_input, text, net_output, padding)
-    return reading._replace(logits=raw_logits(model, net_output, reading.real)) if logits else reading
+    return (
+        reading._replace(logits=raw_logits(model, net_output, reading.real)) if logits else reading
+    )
 
 
 def read_all(

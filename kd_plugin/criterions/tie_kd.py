@@ -1,6 +1,7 @@
 r"""Top-1 information enhanced distillation (Zhang et al., 2023).
 
-.. math:: \ell_j = \frac{1}{N} \sum_{i=1}^{N} \big( T^2 \, \mathrm{KL}(q^i_j \| p^i_j) + R(q^i_j, p^i_j) \big)
+.. math:: \ell_j = \frac{1}{N} \sum_{i=1}^{N}
+    \big( T^2 \, \mathrm{KL}(q^i_j \| p^i_j) + R(q^i_j, p^i_j) \big)
 
 .. math:: R = \sum_{u \in A} \max(0, p_u - p_{A_1})
     + \sum_{u \in A} \sum_{w \in B} [q_u > q_w] \max(0, p_w - p_u)
@@ -44,8 +45,8 @@ class TieKD(Divergence):
         size = len(self.task.target_dictionary)
         if not 0 <= cfg.tie_top_k <= size:
             raise InputError(
-                f"--tie-top-k {cfg.tie_top_k} is out of range; give 1 to {size}, the vocabulary, or "
-                "0 for no ranking term"
+                f"--tie-top-k {cfg.tie_top_k} is out of range; give 1 to {size}, the vocabulary, "
+                "or 0 for no ranking term"
             )
         if cfg.tie_iterations < 1:
             raise InputError(f"--tie-iterations {cfg.tie_iterations} is too few; give 1 or more")
@@ -94,7 +95,7 @@ def own_prefix(reading: Reading) -> Tensor:
 
 
 def ranking(log_p: Tensor, q: WholeBelief, k: int) -> Tensor:
-    """The hierarchical ranking loss of each token [N]; nothing for what is in the teacher's order."""
+    """The hierarchical ranking loss of each token [N]; 0 for what is in the teacher's order."""
     p = log_p.exp()  # [N, V]
     A, B = q.log_q.topk(k, -1).indices, log_p.topk(k, -1).indices  # [N, k], best first
     p_A, p_B, q_A, q_B = p.gather(-1, A), p.gather(-1, B), q.q.gather(-1, A), q.q.gather(-1, B)

@@ -46,14 +46,15 @@ class TeacherConfig(FairseqDataclass):  # type: ignore[misc]
     teacher_store: Optional[str] = field(
         default=None,
         metadata={
-            "help": "folder that fairseq-kd cache or neighbours wrote, in place of a teacher in memory; "
-            "one for each data folder, separated by colons"
+            "help": "folder that fairseq-kd cache or neighbours wrote, in place of a teacher in "
+            "memory; one for each data folder, separated by colons"
         },
     )
     teacher_data: Optional[str] = field(
         default=None,
         metadata={
-            "help": "folder with the teacher's dict.*.txt, for a checkpoint whose own data path is gone"
+            "help": "folder with the teacher's dict.*.txt, for a checkpoint whose own data path is "
+            "gone"
         },
     )
     knnmt_datastore: Optional[str] = field(
@@ -70,8 +71,8 @@ class TeacherConfig(FairseqDataclass):  # type: ignore[misc]
     distilled_data: Optional[str] = field(
         default=None,
         metadata={
-            "help": "second data folder: the same train sources in the same order, with a teacher's "
-            "translations as targets"
+            "help": "second data folder: the same train sources in the same order, with a "
+            "teacher's translations as targets"
         },
     )
 
@@ -225,8 +226,8 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         if not paths:
             if self.cfg.teacher_data:
                 raise InputError(
-                    f"--teacher-data {self.cfg.teacher_data} describes a teacher and none is given; "
-                    "add --teacher-path CHECKPOINT"
+                    f"--teacher-data {self.cfg.teacher_data} describes a teacher and none is "
+                    "given; add --teacher-path CHECKPOINT"
                 )
             return None
         try:
@@ -326,8 +327,8 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         except FileNotFoundError:
             if split == self.cfg.train_subset:
                 raise InputError(
-                    f"{flag} holds no {split} set of {self.cfg.source_lang}-{self.cfg.target_lang}; "
-                    "name the folder of a binarised teacher corpus"
+                    f"{flag} holds no {split} set of {self.cfg.source_lang}-"
+                    f"{self.cfg.target_lang}; name the folder of a binarised teacher corpus"
                 ) from None
             logger.info(f"{flag} has no {split} set: it is evaluated on the reference alone")
             return reference
@@ -366,7 +367,7 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
             row, side = (int(i) for i in np.argwhere(beyond)[0])
             name = ("source", "target")[side]
             raise InputError(
-                f"--teacher-path {self.cfg.teacher_path} reads at most {theirs[side]} {name} tokens "
-                f"and line {row + 1} of {split} has {sizes[row, side]}; give a teacher with more "
+                f"--teacher-path {self.cfg.teacher_path} reads at most {theirs[side]} {name} "
+                f"tokens and line {row + 1} of {split} has {sizes[row, side]}; give a teacher with more "
                 f"positions, or --max-{name}-positions {theirs[side]} to leave such sentences out"
             )

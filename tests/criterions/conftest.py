@@ -1,4 +1,4 @@
-"""fairseq's attention rounds its weights to float32, whatever the model; exact tests need better."""
+"""fairseq's attention rounds its weights to float32, whatever the model; tests need better."""
 
 from __future__ import annotations
 

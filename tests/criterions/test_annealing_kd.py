@@ -22,7 +22,9 @@ def annealing(data: Path, teacher: object, *flags: object) -> Setup:
     return build(data, *TINY, *distillation(*command))
 
 
-@pytest.mark.parametrize(("updates", "steps"), [(30, 10), (30, 14), (25, 10), (7, 10), (1, 3), (9, 1)])
+@pytest.mark.parametrize(
+    ("updates", "steps"), [(30, 10), (30, 14), (25, 10), (7, 10), (1, 3), (9, 1)]
+)
 def test_the_factor_grows_to_1_and_never_above(updates: int, steps: int) -> None:
     factors = [growth(update, updates, steps) for update in range(updates)]
     assert factors == sorted(factors)
@@ -87,7 +89,9 @@ def test_stage_2_is_cross_entropy_and_asks_no_teacher(data: Path, teacher: Path)
 
 def test_half_of_the_training_by_default(data: Path, teacher: Path) -> None:
     assert annealing(data, teacher, "--max-update", 31).criterion.updates == 15
-    assert annealing(data, teacher, "--max-update", 31, "--anneal-updates", 4).criterion.updates == 4
+    assert (
+        annealing(data, teacher, "--max-update", 31, "--anneal-updates", 4).criterion.updates == 4
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,8 +99,14 @@ def test_half_of_the_training_by_default(data: Path, teacher: Path) -> None:
     [
         ([], "--anneal-updates is not given and leaves no stage I; give its length in updates, or"),
         (["--anneal-updates", -3], "--anneal-updates -3 leaves no stage I"),
-        (["--anneal-updates", 9, "--anneal-max-temperature", 0], "--anneal-max-temperature 0 leave"),
-        (["--anneal-updates", 9, "--nll-weight", 0], "--nll-weight 0 leaves stage II without a loss"),
+        (
+            ["--anneal-updates", 9, "--anneal-max-temperature", 0],
+            "--anneal-max-temperature 0 leave",
+        ),
+        (
+            ["--anneal-updates", 9, "--nll-weight", 0],
+            "--nll-weight 0 leaves stage II without a loss",
+        ),
     ],
 )
 def test_senseless_flags(data: Path, teacher: Path, flags: list[Any], words: str) -> None:
@@ -109,5 +119,7 @@ def test_raw_logits_need_one_softmax(data: Path, teacher: Path, second_teacher: 
     with pytest.raises(InputError, match="--anneal-logits raw: several teachers have no raw logit"):
         annealing(data, f"{teacher}:{second_teacher}", *raw)
     setup = annealing(data, second_teacher, *raw)  # an LSTM
-    with pytest.raises(InputError, match=r"the teacher has no logits .*\(--anneal-logits centred\)"):
+    with pytest.raises(
+        InputError, match=r"the teacher has no logits .*\(--anneal-logits centred\)"
+    ):
         setup.step(setup.batch())

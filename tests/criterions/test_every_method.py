@@ -58,7 +58,9 @@ def test_gradient_of_the_whole_loss(
     torch.manual_seed(5)
     direction = {name: torch.randn_like(g) for name, g in gradients.items()}
     for name in direction:
-        if name.endswith("embed_tokens.weight"):  # no gradient reaches padding, which tie_kd may read
+        if name.endswith(
+            "embed_tokens.weight"
+        ):  # no gradient reaches padding, which tie_kd may read
             direction[name][setup.task.target_dictionary.pad()] = 0
     slope = sum((gradients[name] * d).sum() for name, d in direction.items())
 
@@ -75,9 +77,7 @@ def test_gradient_of_the_whole_loss(
 
 
 @every_method
-def test_gradcheck_of_the_equation(
-    method: str, data: Path, teacher: Path, distilled: Path
-) -> None:
+def test_gradcheck_of_the_equation(method: str, data: Path, teacher: Path, distilled: Path) -> None:
     criterion = setup_of(method, data, teacher, distilled).criterion
     torch.manual_seed(2)
     z = torch.randn(7, 13, dtype=torch.float64, requires_grad=True)
@@ -264,8 +264,8 @@ def test_senseless_numbers_are_refused(
 
 @every_method
 def test_another_task_is_refused(method: str, data: Path, teacher: Path) -> None:
+    flags = distillation("--criterion", method, *teacher_flags(method, teacher, data))
     with pytest.raises(InputError, match=f"--criterion {method} .* add --task distillation"):
-        flags = distillation("--criterion", method, *teacher_flags(method, teacher, data))
         build(data, *TINY, *flags, "--task", "translation")
 
 

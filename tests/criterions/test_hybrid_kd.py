@@ -1,4 +1,4 @@
-"""The gate: what it learns, what it does to the student, and the ends where it is another method."""
+"""The gate: what it learns, what it does to the student, and where it is another method."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def members(paths: str) -> list[Any]:
 def expect(
     setup: Setup, sample: Any, teachers: list[Any], parts: Sequence[tuple[Any, Equation]]
 ) -> tuple[float, dict[str, torch.Tensor]]:
-    """Sum an equation over the real tokens of texts; carry its slope through a copy of the model."""
+    """Sum an equation over the real tokens of texts; carry its slope through a copied model."""
     student = copy.deepcopy(setup.model)
     pad, value = setup.task.target_dictionary.pad(), 0.0
     student.zero_grad()

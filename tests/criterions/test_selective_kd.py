@@ -185,9 +185,7 @@ def signals(setup: Setup, sample: Any, teacher: Path) -> dict[str, list[float]]:
 ])  # fmt: skip
 def test_signals(data: Path, teacher: Path, signal: str, end: str) -> None:
     flags = ["--kd-select", "batch", "--kd-select-rate", 0.4, "--nll-weight", 0]
-    setup = selective(
-        data, teacher, *flags, "--kd-select-by", signal, "--kd-select-end", end
-    )
+    setup = selective(data, teacher, *flags, "--kd-select-by", signal, "--kd-select-end", end)
     sample = setup.batch(rows=range(9))
     values = signals(setup, sample, teacher)[signal]
     values = values if end == "hard" else [-value for value in values]

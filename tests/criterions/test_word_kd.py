@@ -103,7 +103,9 @@ def test_a_term_of_weight_0_costs_no_teacher(
 def test_a_wrong_shape_names_the_method(data: Path, teacher: Path) -> None:
     setup = word_kd(data, teacher)
     setup.criterion.token_loss = lambda log_p, q, y: log_p
-    with pytest.raises(ValueError, match=r"WordKD.token_loss returned .* one number for each token"):
+    with pytest.raises(
+        ValueError, match=r"WordKD.token_loss returned .* one number for each token"
+    ):
         setup.step(setup.batch())
 
 
@@ -118,9 +120,7 @@ def test_a_wrong_shape_names_the_method(data: Path, teacher: Path) -> None:
         (["--kd-target-k", 4], "--kd-target-k 4 has no effect with --kd-target full"),
     ],
 )
-def test_bad_values_are_refused(
-    data: Path, teacher: Path, flags: list[object], words: str
-) -> None:
+def test_bad_values_are_refused(data: Path, teacher: Path, flags: list[object], words: str) -> None:
     with pytest.raises(InputError, match=words):
         word_kd(data, teacher, *flags)
 

@@ -162,7 +162,9 @@ def test_the_hook_leaves_no_trace_in_the_checkpoint(data: Path) -> None:
 
 
 def test_a_model_without_a_decoder_is_refused_by_who_needs_it() -> None:
-    with pytest.raises(InputError, match=r"--criterion x decodes .* Linear has no separate encoder"):
+    with pytest.raises(
+        InputError, match=r"--criterion x decodes .* Linear has no separate encoder"
+    ):
         require_decode_hook(torch.nn.Linear(2, 2), "--criterion x")
 
 
@@ -175,7 +177,9 @@ def test_validation_bleu_is_the_students(data: Path, teacher: Path) -> None:
 def test_a_checkpoint_of_another_dictionary_is_refused(data: Path) -> None:
     task = seq_kd(data).task
     task.load_state_dict(copy.deepcopy(task.state_dict()))
-    with pytest.raises(InputError, match="trained with another dictionary of yy than dict.yy.txt"):
+    with pytest.raises(
+        InputError, match=r"trained with another dictionary of yy than dict\.yy\.txt"
+    ):
         task.load_state_dict({"dictionary_sha256": {"yy": "0"}})
 
 
