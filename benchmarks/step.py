@@ -99,6 +99,13 @@ def save_teacher(trainer: Trainer, path: Path) -> None:
     trainer.save_checkpoint(str(path), state)
 
 
+def prepare(folder: Path, given: argparse.Namespace) -> Path:
+    """Data with a teacher beside it, ``teacher.pt``."""
+    data = write_data(folder, given.vocabulary)
+    save_teacher(build(data, given, *STOCK), data / "teacher.pt")
+    return data
+
+
 def batches(trainer: Trainer, count: int) -> list[Any]:
     """Batches of the middle lengths."""
     trainer.task.load_dataset("train")
@@ -170,8 +177,7 @@ def main() -> None:
     given = arguments()
     pin()
     with tempfile.TemporaryDirectory() as temporary:
-        data = write_data(Path(temporary), given.vocabulary)
-        save_teacher(build(data, given, *STOCK), data / "teacher.pt")
+        data = prepare(Path(temporary), given)
         stock = build(data, given, *STOCK)
         method = ["--task", "distillation", "--criterion", given.criterion]
         weights = ["--nll-weight", "0.5", "--kd-weight", "0.5"]

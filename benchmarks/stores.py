@@ -25,7 +25,7 @@ from kd_plugin import cli
 from kd_plugin.stores.layout import belief_fields
 from kd_plugin.stores.recording import Recorder
 
-from .step import STOCK, arguments, batches, build, machine, measure, pin, save_teacher, write_data
+from .step import STOCK, arguments, batches, build, machine, measure, pin, prepare
 
 WORD_KD = ["--task", "distillation", "--criterion", "word_kd"]
 SENTENCES = 600  # of which the records are computed in a repetition
@@ -81,8 +81,7 @@ def main() -> None:
     given = arguments()
     pin()
     with tempfile.TemporaryDirectory() as temporary:
-        data = write_data(Path(temporary), given.vocabulary)
-        save_teacher(build(data, given, *STOCK), data / "teacher.pt")
+        data = prepare(Path(temporary), given)
         top8 = cache(data, "top8", "--top-k", "8")
         features = cache(data, "features", "--features")
         stock = build(data, given, *STOCK)

@@ -35,6 +35,17 @@ def add_teacher_flags(parser: Any, required: bool = True) -> None:
     add("--teacher-data", help="folder with the teacher's dict.*.txt; see --task distillation")
 
 
+def add_too_long(parser: Any, reader: str, instead: str) -> None:
+    """``--too-long``: what to do with sentences that ``reader`` has no positions for."""
+    parser.add_argument(
+        "--too-long",
+        choices=["error", "skip"],
+        default="error",
+        help=f"sentences that {reader} has no positions for: stop, or {instead} "
+        "(default: %(default)s)",
+    )
+
+
 def add_work_flags(parser: Any) -> None:
     """What long work is cut into, and where it is done."""
     add = parser.add_argument

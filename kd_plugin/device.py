@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import torch
+from fairseq import utils
 
 from .errors import InputError
 
@@ -19,3 +21,8 @@ def device_of(given: argparse.Namespace) -> torch.device:
     if given.fp16 and device.type == "cpu":
         raise InputError("--fp16 needs a GPU, and none is used here; leave it out")
     return device
+
+
+def moved(sample: Any, device: torch.device) -> Any:
+    """A batch where ``device`` computes."""
+    return utils.move_to_cuda(sample) if device.type == "cuda" else sample

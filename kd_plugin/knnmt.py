@@ -14,7 +14,6 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from fairseq.models import FairseqEncoderDecoderModel
 from torch import Tensor
@@ -22,11 +21,10 @@ from torch import Tensor
 from .errors import InputError
 from .paths import absolute
 from .probabilities import is_plain_softmax
-from .stores.files import sha256
-from .stores.keys import key_layer
+from .stores.keys import capture
 from .stores.search import open_datastore
 from .teachers.neighbours import NeighbourBelief
-from .teachers.stored import require_dictionaries
+from .teachers.stored import output_matrix, require_dictionaries
 
 
 class Mixture(NamedTuple):
@@ -82,26 +80,16 @@ class NeighbourMemory:
         """
         if not isinstance(model, FairseqEncoderDecoderModel) or not is_plain_softmax(model):
             raise InputError(f"{self.flag} needs a Transformer with a plain softmax")
-        layer = key_layer(model, self.settings["keys"])
+        latest, _ = capture(model, self.settings["keys"])
         self._require_same_model(model)
         kind: Any = type(model)
         model.__class__ = _with_neighbours(kind)
-        model.neighbour_memory = self
-        model.latest_keys = []  # of the hypotheses of a step, one [n, D]
-        transposed = self.settings["keys"] == "ffn-input"
-
-        def keep(_: Any, inputs: tuple[Tensor, ...]) -> None:
-            model.latest_keys[:] = [inputs[0][-1] if transposed else inputs[0][:, -1]]
-
-        layer.register_forward_pre_hook(keep)
+        model.neighbour_memory, model.latest_keys = self, latest  # of a step's hypotheses [n, 1, D]
 
     def _require_same_model(self, model: Any) -> None:
         (recorded,) = self.settings["output"]
-        path = self.folder / recorded["file"]
-        if not path.is_file() or sha256(path) != recorded["sha256"]:
-            raise InputError(f"{path} is not what the datastore was written with; write it again")
         ours = model.decoder.output_projection.weight
-        theirs = torch.from_numpy(np.load(path)).to(ours)
+        theirs = output_matrix(self.folder, recorded).to(ours)
         if ours.shape != theirs.shape or not torch.equal(ours, theirs):
             raise InputError(
                 f"{self.flag} was written with another model than the one that translates; name "
@@ -129,7 +117,7 @@ def _with_neighbours(base: Any) -> Any:
         self: Any, net_output: Any, log_probs: bool, sample: Any = None
     ) -> Tensor:
         log_p = base.get_normalized_probs(self, net_output, True, sample)  # [n, T, V]
-        last = self.neighbour_memory.mix(log_p[:, -1], self.latest_keys[0])
+        last = self.neighbour_memory.mix(log_p[:, -1], self.latest_keys[0][:, -1])
         mixed = torch.cat([log_p[:, :-1], last.unsqueeze(1)], 1)
         return mixed if log_probs else mixed.exp()
 

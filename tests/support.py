@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 import torch
 from fairseq import checkpoint_utils, options, tasks, utils
 from fairseq.criterions import CRITERION_REGISTRY
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
-from fairseq_cli import preprocess, train
+from fairseq_cli import preprocess, train, validate
 
 import kd_plugin
 from kd_plugin import cli
@@ -193,6 +194,20 @@ def fairseq_train(data: object, save_dir: object, *flags: object) -> Run:
     finally:
         logging.getLogger().removeHandler(handler)
     return Run(handler.lines)
+
+
+def fairseq_validate(data: object, checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """``fairseq-validate`` under our task, on the valid set, in this process."""
+    arguments = [
+        str(data), "--user-dir", USER_DIR, "--cpu", "--max-tokens", "60",
+        "--path", str(checkpoint), "--valid-subset", "valid", "--task", "distillation",
+        "--required-batch-size-multiple", "1", "--log-format", "json",
+    ]  # fmt: skip
+    capsys.readouterr()
+    with mock.patch.object(sys, "argv", ["fairseq-validate", *arguments]):
+        validate.cli_main()
+    printed = capsys.readouterr().out.splitlines()
+    return Run([line[line.find('{"') :] for line in printed])
 
 
 def command(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:

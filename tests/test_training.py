@@ -13,7 +13,14 @@ import torch
 from fairseq_cli import generate, validate
 
 from . import support
-from .support import SCHEDULE, TINY, USER_DIR, Run, distillation, fairseq_train
+from .support import (
+    SCHEDULE,
+    TINY,
+    USER_DIR,
+    distillation,
+    fairseq_train,
+    fairseq_validate,
+)
 
 METRICS = {"loss", "nll_loss", "ppl", "kd_loss", "agreement", "teacher_nll_loss", "teacher_ppl"}
 
@@ -211,19 +218,10 @@ def test_translating_needs_no_teacher(
 
 
 def test_validating_again_gives_the_same_numbers(
-    data: Path, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    data: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = fairseq_train(data, tmp_path, *word_kd(teacher), "--max-update", 2)
-    command = [
-        "fairseq-validate", str(data), "--user-dir", USER_DIR, "--cpu", "--max-tokens", "60",
-        "--path", str(tmp_path / "checkpoint_last.pt"), "--valid-subset", "valid",
-        "--required-batch-size-multiple", "1", "--log-format", "json", "--task", "distillation",
-    ]  # fmt: skip
-    monkeypatch.setattr(sys, "argv", command)
-    validate.cli_main()
-    printed = capsys.readouterr().out.splitlines()
-    again = Run([line[line.find('{"') :] for line in printed]).stats("valid")[-1]
+    again = fairseq_validate(data, tmp_path / "checkpoint_last.pt", capsys).stats("valid")[-1]
     for key in METRICS:
         assert again[key] == pytest.approx(run.stats("valid")[-1][key], abs=2e-3), key
 

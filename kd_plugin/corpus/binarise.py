@@ -19,6 +19,7 @@ from fairseq.data import indexed_dataset
 from ..commands import declare
 from ..errors import InputError
 from ..stores.files import to_json, write_atomically
+from ..stores.shards import subset_name
 from ..tasks.distillation import DistillationTask
 from .records import find_corpus, read_corpus
 from .subset import fingerprint_of_sources, read_subset
@@ -52,9 +53,9 @@ def add_command(commands: Any) -> None:
 def binarise(given: argparse.Namespace) -> None:
     """Write the folder beside and move it into place when it is whole."""
     task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
-    source, target = task.cfg.source_lang, task.cfg.target_lang
+    name = subset_name(task, given.subset)
     pairs = read_subset(task, given.data, given.subset)
-    shards = find_corpus(given.corpus, f"{given.subset}.{source}-{target}")
+    shards = find_corpus(given.corpus, name)
     settings = shards[0][1]["settings"]
     if settings["source_sha256"] != fingerprint_of_sources(pairs):
         raise InputError(
@@ -74,7 +75,7 @@ def binarise(given: argparse.Namespace) -> None:
     for file in Path(given.data).iterdir():
         if file.name.startswith("dict.") or _is_other_subset(file.name, given.subset):
             shutil.copy2(file, part / file.name)
-    prefix = str(part / f"{given.subset}.{source}-{target}.")
+    prefix = str(part / f"{name}.")
     counts = _write_subset(prefix, task, pairs, shards, given)
     write_atomically(part / "corpus.json", to_json({"corpus": settings, "counts": counts}))
     os.replace(part, given.output)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from fairseq import utils
 
+from ..device import moved
 from .batches import batches
 from .records import Record
 
@@ -53,8 +53,7 @@ class Decoder:
         return {**self._decode_or_split(pairs, first), **self._decode_or_split(pairs, second)}
 
     def _decode_batch(self, sample: Any) -> dict[int, list[Record]]:
-        if self.device.type == "cuda":
-            sample = utils.move_to_cuda(sample)
+        sample = moved(sample, self.device)
         found = self.task.inference_step(self.generator, [], sample)
         cap = self._length_limit(sample)
         keep = self.search.nbest

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from ..device import device_of
 from ..errors import InputError
 from ..stores.blocks import BlockWriter
 from ..stores.files import sha256
-from ..stores.shards import is_finished, parse_shard, shard_path, shard_rows
-from ..tasks.distillation import DistillationTask
+from ..stores.shards import is_finished, parse_shard, shard_path, shard_rows, subset_name
+from ..tasks.distillation import DistillationTask, TeacherConfig
 from ..teachers.checkpoints import load_teacher
 from ..version import versions
 from .decoding import Decoder
@@ -27,6 +28,7 @@ from .records import ENDING, Record, pack, unpack
 from .subset import fingerprint_of_sources, read_subset
 
 SEARCH = ("beam", "nbest", "lenpen", "max_len_a", "max_len_b", "max_tokens", "fp16", "block_size")
+NEIGHBOURS = [flag for flag in fields(TeacherConfig) if flag.name.startswith("knnmt_")]
 EXAMPLE = """  fairseq-kd generate data --path T.pt --beam 5 --nbest 5 --output corpus
   on the first of four GPUs or machines: ... --shard 0/4 --fp16"""
 
@@ -50,10 +52,10 @@ def add_command(commands: Any) -> None:
     add("--max-len-a", type=float, default=0.0, help="at most a * source length + b tokens ...")
     add("--max-len-b", type=int, default=200, help="... (default: fairseq's, 0 and 200)")
     add("--max-tokens", type=int, default=4000, help="source tokens in a batch (default: 4000)")
-    add("--knnmt-datastore", help="translate with neighbours, see --task distillation")
-    add("--knnmt-k", type=int, default=8, help="(default: %(default)s)")
-    add("--knnmt-lambda", type=float, default=0.5, help="(default: %(default)s)")
-    add("--knnmt-temperature", type=float, default=10.0, help="(default: %(default)s)")
+    for flag in NEIGHBOURS:
+        kind = str if flag.default is None else type(flag.default)
+        about = flag.metadata["help"] + ("" if flag.default is None else " (default: %(default)s)")
+        add("--" + flag.name.replace("_", "-"), type=kind, default=flag.default, help=about)
     add_work_flags(parser)
     parser.set_defaults(run=generate)
 
@@ -65,8 +67,7 @@ def generate(given: argparse.Namespace) -> None:
     task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
     pairs = read_subset(task, given.data, given.subset)
     rows = shard_rows(len(pairs), shard, shards)
-    name = f"{given.subset}.{task.cfg.source_lang}-{task.cfg.target_lang}"
-    path = shard_path(given.output, name, shard, shards, ENDING)
+    path = shard_path(given.output, subset_name(task, given.subset), shard, shards, ENDING)
     teacher = load_teacher(given.path, task, given.teacher_data, flag="--path")
     settings = {
         "format": 1,
@@ -101,10 +102,10 @@ def generate(given: argparse.Namespace) -> None:
 
 def _neighbours(given: argparse.Namespace, task: Any) -> dict[str, Any]:
     """Have the task translate with neighbours; what the manifest says of them."""
-    told = {name: getattr(given, f"knnmt_{name}") for name in ("k", "lambda", "temperature")}
-    for name, value in {**told, "datastore": given.knnmt_datastore}.items():
+    told = {flag.name.removeprefix("knnmt_"): getattr(given, flag.name) for flag in NEIGHBOURS}
+    for name, value in told.items():
         setattr(task.cfg, f"knnmt_{name}", value)
-    listed = Path(given.knnmt_datastore) / "index.json"
+    listed = Path(told.pop("datastore")) / "index.json"
     return {**told, "index_sha256": sha256(listed) if listed.is_file() else None}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,13 @@ class StoredDataset(BaseWrapperDataset):  # type: ignore[misc]
     ``sample["distilled"]["target"]``, in the order of ``target[target != padding]``.
     """
 
-    def __init__(self, data: Any, stores: Sequence[Store], of_distilled: bool, flag: str):
-        """Attach ``stores``, one for each part of a concatenated split.
+    def __init__(self, data: Any, store_of: Callable[[int], Store], of_distilled: bool, flag: str):
+        """Attach a store to each part of a concatenated split.
 
         Args:
             data: a ``LanguagePairDataset``, or a :class:`TwoTargetDataset`.
-            stores: in the order of the parts.
-            of_distilled: whether they are of the teacher's text.
+            store_of: gives the store of part 0, 1, ...
+            of_distilled: whether the stores are of the teacher's text.
             flag: what names the store in errors.
 
         Raises:
@@ -40,8 +40,10 @@ class StoredDataset(BaseWrapperDataset):  # type: ignore[misc]
         self.of_distilled = of_distilled and isinstance(data, TwoTargetDataset)
         self.pairs = data.dataset if isinstance(data, TwoTargetDataset) else data
         self.texts = data.distilled if self.of_distilled else self.pairs.tgt
-        self.stores, self.flag = list(stores), flag
+        self.flag = flag
         self.part, self.row = _addresses(self.texts)
+        self.stores = [store_of(part) for part in range(int(self.part.max(initial=0)) + 1)]
+        self.kept = self._tokens()
         self._require_same_lengths()
 
     def __getitem__(self, index: int) -> dict[str, Any]:
@@ -65,7 +67,7 @@ class StoredDataset(BaseWrapperDataset):  # type: ignore[misc]
         Raises:
             InputError: there are such; the first is named.
         """
-        without = np.flatnonzero(read & (self._tokens() == 0))
+        without = np.flatnonzero(read & (self.kept == 0))
         if len(without):
             index = int(without[0])
             raise InputError(
@@ -76,6 +78,7 @@ class StoredDataset(BaseWrapperDataset):  # type: ignore[misc]
             )
 
     def _tokens(self) -> NDArray[np.int64]:
+        """Records of each sentence [n]."""
         found = np.zeros(len(self.row), np.int64)
         for number, store in enumerate(self.stores):
             here = self.part == number
@@ -90,8 +93,8 @@ class StoredDataset(BaseWrapperDataset):  # type: ignore[misc]
                     f"{self.flag} has {len(store)} sentences of {store.name} and the data has "
                     f"{sentences}; write a store of this data"
                 )
-        kept, sizes = self._tokens(), np.asarray(self.texts.sizes)
-        other = np.flatnonzero((kept != sizes) & (kept > 0))
+        sizes = np.asarray(self.texts.sizes)
+        other = np.flatnonzero((self.kept != sizes) & (self.kept > 0))
         until = int(other[0]) + 1 if len(other) else len(sizes)
         for index in range(min(until, AT_START)):
             self._require_text(index, self.pairs.src[index], self.texts[index])
@@ -100,7 +103,7 @@ class StoredDataset(BaseWrapperDataset):  # type: ignore[misc]
 
     def _require_text(self, index: int, source: Any, target: Any) -> None:
         store, row = self.stores[self.part[index]], int(self.row[index])
-        if store.index["tokens"][row] and not store.is_text(row, source, target):
+        if self.kept[index] and not store.is_text(row, source, target):
             raise self._foreign(index)
 
     def _foreign(self, index: int) -> InputError:

@@ -17,7 +17,7 @@ import fairseq
 import numpy as np
 import torch
 
-from ..commands import add_data_flags, add_device_flags, declare, require_positive
+from ..commands import add_data_flags, add_device_flags, add_too_long, declare, require_positive
 from ..corpus.batches import readable
 from ..corpus.subset import fingerprint, fingerprint_of_sources, read_subset
 from ..device import device_of
@@ -54,13 +54,7 @@ def add_command(commands: Any) -> None:
         help="smallest frequency of each group (default: 1,10,100,...); unseen tokens are one",
     )
     add("--bins", type=int, default=BINS, help="of the ECE, equally wide (default: %(default)s)")
-    add(
-        "--too-long",
-        choices=("error", "skip"),
-        default="error",
-        help="sentences that a checkpoint has no positions for: stop, or leave them out of both "
-        "and say so (default: %(default)s)",
-    )
+    add_too_long(parser, "a checkpoint", "leave them out of both and say so")
     add("--max-tokens", type=int, default=4000, help="tokens in a batch (default: 4000)")
     add("--json", metavar="FILE", help="also write everything here")
     add_device_flags(parser)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from fairseq import utils
 from torch import Tensor
 from tqdm import tqdm
 
 from ..corpus.batches import batches
+from ..device import moved
 from ..teachers.live import LiveTeacher
 from .tally import Tally
 
@@ -42,8 +42,7 @@ def measure(
         for batch in batches(rows, sizes, max_tokens):
             sample = pairs.collater([pairs[int(row)] for row in batch])
             seen += sample["id"].tolist()
-            if group_of.is_cuda:
-                sample = utils.move_to_cuda(sample)
+            sample = moved(sample, group_of.device)
             _read(teacher, student, sample, group_of, pairs.tgt_dict.pad(), tally)
             bar.update(len(batch))
     if sorted(seen) != sorted(rows):

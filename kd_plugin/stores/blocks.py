@@ -31,7 +31,8 @@ def manifest_path(path: Path) -> Path:
 def read_manifest(path: Path) -> dict[str, Any] | None:
     """The manifest of a finished file; None where the file is not finished."""
     manifest = manifest_path(path)
-    return json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else None
+    finished = manifest.exists() and path.exists()
+    return json.loads(manifest.read_text(encoding="utf-8")) if finished else None
 
 
 class BlockWriter:

@@ -18,6 +18,7 @@ import torch
 from ..commands import (
     add_data_flags,
     add_teacher_flags,
+    add_too_long,
     add_work_flags,
     declare,
     require_positive,
@@ -29,13 +30,13 @@ from ..tasks.distillation import DistillationTask
 from ..teachers.checkpoints import load_teacher
 from ..teachers.kept import TAILS
 from ..teachers.live import LiveTeacher
-from ..teachers.stored import TeacherStore, special_ids, store_name
+from ..teachers.stored import TeacherStore, special_ids
 from ..version import versions
 from .info import describe
 from .keys import key_layer
 from .layout import DTYPES, FORMAT, INDEX, belief_fields, feature_fields
 from .recording import Recorder, output_layers
-from .shards import is_finished, parse_shard, shard_path, shard_rows
+from .shards import is_finished, parse_shard, shard_path, shard_rows, subset_name
 from .store import ENDING, Store, entries_of, write_store
 from .verify import verify
 
@@ -62,13 +63,7 @@ def add_command(commands: Any) -> None:
     add("--features", action="store_true", help="keep decoder states: the whole distribution")
     add("--dtype", choices=DTYPES, default="float16", help="(default: %(default)s)")
     add("--max-tokens", type=int, default=4000, help="tokens in a batch (default: %(default)s)")
-    add(
-        "--too-long",
-        choices=["error", "skip"],
-        default="error",
-        help="sentences that the teacher has no positions for: stop, or store nothing of them "
-        "(default: %(default)s)",
-    )
+    add_too_long(parser, "the teacher", "store nothing of them")
     add("--info", action="store_true", help="write nothing; size, kept mass, entropy")
     add("--verify", action="store_true", help="write nothing; compare with the live teacher")
     add_work_flags(parser)
@@ -88,7 +83,7 @@ def cache(given: argparse.Namespace) -> None:
         )
     if given.info:
         for subset in given.subset.split(","):
-            print(describe(Store(given.output, store_name(task, subset))))
+            print(describe(Store(given.output, subset_name(task, subset))))
         return
     if not given.path:
         raise InputError("--path is not given; name the teacher's checkpoint")
@@ -130,7 +125,7 @@ def write_subset(
     rows = shard_rows(len(pairs), shard, shards)
     settings = settings_of(given, task, teacher, pairs, subset)
     settings |= {"shard": f"{shard}/{shards}", "rows": [rows.start, rows.stop]}
-    path = shard_path(given.output, store_name(task, subset), shard, shards, ENDING)
+    path = shard_path(given.output, subset_name(task, subset), shard, shards, ENDING)
     if is_done(path, settings):
         print(f"{path} is complete: nothing to do")
         return

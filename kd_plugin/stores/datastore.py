@@ -15,20 +15,26 @@ from typing import Any
 
 import torch
 
-from ..commands import add_data_flags, add_teacher_flags, add_work_flags, declare, require_positive
+from ..commands import (
+    add_data_flags,
+    add_teacher_flags,
+    add_too_long,
+    add_work_flags,
+    declare,
+    require_positive,
+)
 from ..device import device_of
 from ..errors import InputError
 from ..tasks.distillation import DistillationTask
 from ..teachers.checkpoints import load_teacher
-from ..teachers.stored import store_name
 from ..version import versions
 from .blocks import read_manifest
 from .cache import write_subset
 from .files import sha256, to_json, write_atomically
 from .keys import KEYS, Keys
 from .search import SMALL, build_index, faiss, index_factory
-from .shards import OWN, is_complete
-from .store import Store
+from .shards import OWN, is_complete, subset_name
+from .store import ENDING, Store
 
 EXAMPLE = """  fairseq-kd datastore data --path T.pt --subset train,valid --output datastore
   fairseq-kd neighbours datastore --subset train,valid --k 64 --output neighbours"""
@@ -51,7 +57,7 @@ def add_command(commands: Any) -> None:
         "(default: %(default)s)",
     )
     add("--max-tokens", type=int, default=4000, help="tokens in a batch (default: %(default)s)")
-    add("--too-long", choices=["error", "skip"], default="error", help="as of cache")
+    add_too_long(parser, "the teacher", "store nothing of them")
     add_work_flags(parser)
     parser.set_defaults(run=datastore, features=True, dtype="float16")
 
@@ -69,8 +75,8 @@ def datastore(given: argparse.Namespace) -> None:
     subsets = given.subset.split(",")
     for subset in subsets:
         write_subset(given, task, teacher, subset, device, serves)
-    name = store_name(task, subsets[0])
-    if is_complete(given.output, name, "store"):
+    name = subset_name(task, subsets[0])
+    if is_complete(given.output, name, ENDING):
         _index(given, Store(given.output, name, "datastore"))
     else:
         print(f"{given.output}: the index is built when the other shards are there")
@@ -79,9 +85,10 @@ def datastore(given: argparse.Namespace) -> None:
 def serves(path: Path, settings: Mapping[str, Any]) -> bool:
     """Whether ``path`` holds these keys already, whatever batches and machine made them."""
     manifest = read_manifest(path)
-    theirs = manifest["settings"] if manifest and path.exists() else {}
-    return bool(theirs) and all(
-        theirs.get(name) == value for name, value in settings.items() if name not in FREE
+    return manifest is not None and all(
+        manifest["settings"].get(name) == value
+        for name, value in settings.items()
+        if name not in FREE
     )
 
 

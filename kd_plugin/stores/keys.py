@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -38,19 +36,17 @@ def key_layer(model: Any, keys: str) -> Any:
     return layer
 
 
-@contextmanager
-def captured(model: Any, keys: str) -> Iterator[list[Tensor]]:
-    """While it is open, the latest keys of ``model`` [B, T, D] are the list's only entry."""
+def capture(model: Any, keys: str) -> tuple[list[Tensor], Any]:
+    """From now on the latest keys of ``model`` [B, T, D] are the list's only entry.
+
+    Returns the list, and torch's handle; leaving it as a context ends that.
+    """
     latest: list[Tensor] = []
 
     def keep(_: Any, inputs: tuple[Tensor, ...]) -> None:
         latest[:] = [inputs[0] if keys == "output" else inputs[0].transpose(0, 1)]
 
-    handle = key_layer(model, keys).register_forward_pre_hook(keep)
-    try:
-        yield latest
-    finally:
-        handle.remove()
+    return latest, key_layer(model, keys).register_forward_pre_hook(keep)
 
 
 class Keys:

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from fairseq import utils
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..corpus.batches import batches, readable
+from ..device import moved
 from ..errors import InputError
 from ..teachers.live import LiveTargets, LiveTeacher, projects_features
 from .files import sha256, write_atomically
-from .keys import captured
+from .keys import capture
 from .layout import record_type
 
 SLICE = 1 << 18  # scores that are held at once, so that they stay in a processor's cache ...
@@ -58,8 +58,7 @@ class Recorder:
         for batch in self.cut(rows):
             sample = self.pairs.collater([self.pairs[int(row)] for row in batch])
             ids = sample["id"].tolist()
-            if self.device.type == "cuda":
-                sample = utils.move_to_cuda(sample)
+            sample = moved(sample, self.device)
             real = sample["target"].ne(self.pairs.tgt_dict.pad())  # [B, T]
             y = sample["target"][real]  # [N]
             records = self._read(sample["net_input"], real, y)
@@ -76,7 +75,8 @@ class Recorder:
         keys = self.settings.get("keys", "output")
         if keys == "output":
             return self._of_batch(self.teacher.targets(net_input, real), y)
-        with captured(self.teacher.models[0], keys) as latest:
+        latest, handle = capture(self.teacher.models[0], keys)
+        with handle:
             self.teacher.targets(net_input, real)
         records = np.empty(len(y), self.record)
         self._fill(records, {"y": y.unsqueeze(1), "features0": latest[0][real]})

@@ -14,6 +14,11 @@ OWN = ("shard", "rows")  # settings in which the shards of one command differ
 Shards = list[tuple[Path, dict[str, Any]]]
 
 
+def subset_name(task: Any, subset: str) -> str:
+    """SUBSET.SRC-TGT, with which the files of a subset begin."""
+    return f"{subset}.{task.cfg.source_lang}-{task.cfg.target_lang}"
+
+
 def shard_path(folder: Path, name: str, shard: int, shards: int, ending: str) -> Path:
     """The file of one shard; ``name`` is SUBSET.SRC-TGT."""
     return folder / f"{name}.shard{shard}-of-{shards}.{ending}"
@@ -43,7 +48,7 @@ def is_finished(path: Path, settings: Mapping[str, Any]) -> bool:
         InputError: it is finished, by a command with other settings.
     """
     manifest = read_manifest(path)
-    if manifest is None or not path.exists():
+    if manifest is None:
         return False
     for name, value in settings.items():
         if manifest["settings"].get(name) != value:
@@ -65,10 +70,7 @@ def find_shards(folder: Path, name: str, ending: str, command: str) -> Shards:
         InputError: there is none, one is missing or unfinished, or they were not made by the same
             command.
     """
-    pattern = re.compile(
-        rf"{re.escape(name)}\.shard\d+-of-(\d+)\.{re.escape(ending)}(?:\.journal)?"
-    )
-    counts = {int(m[1]) for file in folder.glob("*") if (m := pattern.fullmatch(file.name))}
+    counts = _counts(folder, name, ending)
     if len(counts) != 1:
         found = f"those of {sorted(counts)} shards side by side" if counts else "none"
         raise InputError(
@@ -80,7 +82,7 @@ def find_shards(folder: Path, name: str, ending: str, command: str) -> Shards:
     for shard in range(shards):
         path = shard_path(folder, name, shard, shards, ending)
         manifest = read_manifest(path)
-        if manifest is None or not path.exists():
+        if manifest is None:
             raise InputError(
                 f"{path} is not finished; run fairseq-kd {command} --shard {shard}/{shards} again"
             )
@@ -108,12 +110,18 @@ def _require_one_command(shards: Shards, command: str) -> None:
 
 def is_complete(folder: Path, name: str, ending: str) -> bool:
     """Whether all shards of ``name`` are finished."""
-    first = next(folder.glob(f"{name}.shard*-of-*.{ending}.manifest.json"), None)
-    if first is None:
-        return False
-    shards = int(first.name.split("-of-")[1].split(".")[0])
-    paths = (shard_path(folder, name, shard, shards, ending) for shard in range(shards))
-    return all(read_manifest(path) is not None and path.exists() for path in paths)
+    counts = _counts(folder, name, ending)
+    files = ((shard, shards) for shards in counts for shard in range(shards))
+    paths = [shard_path(folder, name, shard, shards, ending) for shard, shards in files]
+    return bool(paths) and all(read_manifest(path) is not None for path in paths)
+
+
+def _counts(folder: Path, name: str, ending: str) -> set[int]:
+    """Into how many shards work on ``name`` was cut; more than one number is a muddle."""
+    pattern = re.compile(
+        rf"{re.escape(name)}\.shard\d+-of-(\d+)\.{re.escape(ending)}(?:\.journal)?"
+    )
+    return {int(m[1]) for file in folder.glob("*") if (m := pattern.fullmatch(file.name))}
 
 
 def is_begun(folder: Path, name: str) -> bool:

@@ -18,17 +18,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from fairseq import utils
 from torch import Tensor
 
 from ..corpus.batches import batches
+from ..corpus.stored import StoredDataset
+from ..device import moved
 from ..errors import InputError
 from ..probabilities import log_softmax
 from ..teachers import Belief
 from ..teachers.kept import Kept, KeptBelief
 from ..teachers.live import LiveTargets, LiveTeacher
 from ..teachers.stored import TeacherStore
-from .layout import as_bytes
 from .recording import SLICE, summary
 
 BUDGET = 1e-3  # relative, of the loss and of the gradient's norm
@@ -55,23 +55,16 @@ def verify(store: TeacherStore, pairs: Any, teacher: LiveTeacher) -> None:
             f"{store.flag} was written with another teacher than --path; name that one"
         )
     subset = store.first
-    if len(subset) != len(pairs):
-        raise InputError(
-            f"{store.flag} has {len(subset)} sentences of {subset.name} and the data {len(pairs)}"
-        )
-    for row in range(len(pairs)):
-        if len(subset.read(row)) and not subset.is_text(row, pairs.src[row], pairs.tgt[row]):
-            raise InputError(
-                f"{store.flag}: line {row + 1} of {subset.name} is not the one that it was written "
-                "from; write a store of this data"
-            )
+    data = StoredDataset(pairs, lambda _: subset, False, store.flag)
+    for row in range(len(data)):
+        data[row]  # finds damage and another text
     rows = np.flatnonzero(subset.index["tokens"])
     rows = rows[np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).astype(int)]
     rounding, of_step, truncation = _Distance(), _Distance(), _Distance()
     tokens = 0
     sizes = np.maximum(pairs.src_sizes, pairs.tgt_sizes)
     for batch in batches(rows.tolist(), sizes, store.settings["max_tokens"]):
-        tokens += _compare(store, pairs, teacher, batch.tolist(), rounding, of_step, truncation)
+        tokens += _compare(store, data, teacher, batch.tolist(), rounding, of_step, truncation)
     print(
         f"{store.flag}, {subset.name}: {len(pairs)} sentences are those of the data, and whole; "
         f"{tokens} tokens of {len(rows)} were compared\n"
@@ -110,23 +103,19 @@ class _Distance:
 
 def _compare(
     store: TeacherStore,
-    pairs: Any,
+    data: StoredDataset,
     teacher: LiveTeacher,
     rows: Sequence[int],
     rounding: _Distance,
     of_step: _Distance,
     truncation: _Distance,
 ) -> int:
-    sample = pairs.collater([pairs[row] for row in rows])
-    ids = sample["id"].tolist()
-    device = next(teacher.models[0].parameters()).device
-    if device.type == "cuda":
-        sample = utils.move_to_cuda(sample)
-    real = sample["target"].ne(pairs.tgt_dict.pad())
+    sample = data.collater([data[row] for row in rows])
+    sample = moved(sample, next(teacher.models[0].parameters()).device)
+    real = sample["target"].ne(data.pairs.tgt_dict.pad())
     y = sample["target"][real]  # [N]
     live = teacher.targets(sample["net_input"], real)
-    stored_bytes = as_bytes(np.concatenate([store.first.read(row) for row in ids]))
-    stored = store.targets(stored_bytes.to(device), torch.float64)
+    stored = store.targets(sample["stored"], torch.float64)
     step = max(SLICE // store.settings["vocabulary"], 1)
     for start in range(0, len(y), step):
         stop = min(start + step, len(y))
@@ -150,9 +139,7 @@ def _unrounded(
     if store.kind == "features":
         return None
     columns = summary(live.scores(start, stop).double(), y[start:stop], store.k)
-    for name in ("rest", "entropy", "gold"):
-        columns[name] = columns[name].squeeze(-1)
-    return KeptBelief(Kept(**columns), store.settings["tail"], store.settings["vocabulary"])
+    return KeptBelief(Kept.of(columns), store.settings["tail"], store.settings["vocabulary"])
 
 
 def _gold(log_p: Tensor, y: Tensor) -> Belief:

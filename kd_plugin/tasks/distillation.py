@@ -3,11 +3,12 @@
 import functools
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar
 
 import numpy as np
-from fairseq.data import ConcatDataset, LanguagePairDataset
+from fairseq.data import LanguagePairDataset
 from fairseq.dataclass import FairseqDataclass
 from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import register_task
@@ -24,12 +25,15 @@ from ..decode_hook import add_decode_hook, width_of_states
 from ..errors import InputError
 from ..knnmt import Mixture, NeighbourMemory
 from ..paths import absolute
+from ..stores.store import Store
 from ..teachers import dictionaries
 from ..teachers.checkpoints import load_teacher
 from ..teachers.live import LiveTeacher
 from ..teachers.stored import TeacherStore
 
 logger = logging.getLogger(__name__)
+
+Teacher = TypeVar("Teacher")
 
 
 @dataclass
@@ -230,13 +234,7 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
                     "given; add --teacher-path CHECKPOINT"
                 )
             return None
-        try:
-            return load_teacher(paths, self, self.cfg.teacher_data)
-        except InputError as error:
-            if not self.from_checkpoint:
-                raise
-            logger.warning(f"evaluating without a teacher: {error}")
-            return None
+        return self._unless_gone(lambda: load_teacher(paths, self, self.cfg.teacher_data))
 
     @functools.cached_property
     def store(self) -> Optional[TeacherStore]:
@@ -254,8 +252,12 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
                 f"--num-batch-buckets {self.cfg.num_batch_buckets} changes the sentences, and "
                 "--teacher-store compares them; leave one of the two out"
             )
+        return self._unless_gone(lambda: TeacherStore(folders, self, self.cfg.train_subset))
+
+    def _unless_gone(self, load: Callable[[], Teacher]) -> Optional[Teacher]:
+        """What ``load`` gives; an evaluation of a finished run does without it, and says so."""
         try:
-            return TeacherStore(folders, self, self.cfg.train_subset)
+            return load()
         except InputError as error:
             if not self.from_checkpoint:
                 raise
@@ -344,12 +346,11 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         if not training and store.find(shard, split) is None:
             logger.info(f"{store.flag} has no {split} set: it is evaluated on gold metrics alone")
             return data
-        pairs = data.dataset if isinstance(data, TwoTargetDataset) else data
-        parts = len(pairs.tgt.datasets) if isinstance(pairs.tgt, ConcatDataset) else 1
-        names = [f"{split}{part or ''}" for part in range(parts)]  # as fairseq looks for them
-        stores = [store.open(shard, name) for name in names]
-        of_distilled = not self.method.teacher_reads_reference
-        return StoredDataset(data, stores, of_distilled, store.flag)
+
+        def of_part(part: int) -> Store:
+            return store.open(shard, f"{split}{part or ''}")  # as fairseq names them
+
+        return StoredDataset(data, of_part, not self.method.teacher_reads_reference, store.flag)
 
     def _require_positions(self, data: Any, split: str) -> None:
         """Refuse a teacher that cannot read a sentence which the student will read."""
@@ -368,6 +369,7 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
             name = ("source", "target")[side]
             raise InputError(
                 f"--teacher-path {self.cfg.teacher_path} reads at most {theirs[side]} {name} "
-                f"tokens and line {row + 1} of {split} has {sizes[row, side]}; give a teacher with more "
-                f"positions, or --max-{name}-positions {theirs[side]} to leave such sentences out"
+                f"tokens and line {row + 1} of {split} has {sizes[row, side]}; give a teacher with "
+                f"more positions, or --max-{name}-positions {theirs[side]} to leave such sentences "
+                "out"
             )

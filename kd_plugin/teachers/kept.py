@@ -15,6 +15,7 @@ At another temperature a ghost is refused: the mass of many tokens does not tell
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cached_property
 from typing import NamedTuple
 
@@ -36,6 +37,12 @@ class Kept(NamedTuple):
     rest: Tensor  # [n], r
     entropy: Tensor  # [n], of the whole distribution
     gold: Tensor  # [n], the target token's log-probability
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Tensor]) -> Kept:
+        """From the columns of a record, each [n, entries]."""
+        single = {"rest", "entropy", "gold"}
+        return cls(**{k: v.squeeze(-1) if k in single else v for k, v in columns.items()})
 
 
 class KeptBelief:

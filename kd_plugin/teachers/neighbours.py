@@ -47,8 +47,9 @@ class NeighbourBelief:
         """
         k = k or self.ids.size(1)
         nearest = NeighbourBelief(self.ids[:, :k], self.distance[:, :k], self.vocabulary)
-        log_q = nearest.probabilities(temperature).gather(-1, nearest.ids).clamp(min=LEAST).log()
-        return Belief(nearest.weights(temperature), log_q, nearest.ids)
+        weights = nearest.weights(temperature)
+        log_q = nearest.by_token(weights).gather(-1, nearest.ids).clamp(min=LEAST).log()
+        return Belief(weights, log_q, nearest.ids)
 
     def weights(self, temperature: float) -> Tensor:
         """Of each neighbour [n, K]."""
@@ -56,5 +57,8 @@ class NeighbourBelief:
 
     def probabilities(self, temperature: float) -> Tensor:
         """Of each token of the vocabulary [n, V]."""
-        weights = self.weights(temperature)
+        return self.by_token(self.weights(temperature))
+
+    def by_token(self, weights: Tensor) -> Tensor:
+        """The neighbours' ``weights`` [n, K], added up for each token [n, V]."""
         return weights.new_zeros(len(weights), self.vocabulary).scatter_add(-1, self.ids, weights)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..paths import absolute
 from ..stores.files import sha256
-from ..stores.shards import is_begun
+from ..stores.shards import is_begun, subset_name
 from ..stores.store import Store
 from .kept import Kept, KeptBelief
 from .live import LiveTargets, Member
@@ -66,13 +66,13 @@ class TeacherStore:
 
     def open(self, folder: int, subset: str) -> Store:
         """The store of one subset that must be there."""
-        store = Store(self.folders[folder], store_name(self.task, subset))
+        store = Store(self.folders[folder], subset_name(self.task, subset))
         self._require_ours(store)
         return store
 
     def find(self, folder: int, subset: str) -> Store | None:
         """The store of a subset; None where nobody began one."""
-        begun = is_begun(self.folders[folder], store_name(self.task, subset))
+        begun = is_begun(self.folders[folder], subset_name(self.task, subset))
         return self.open(folder, subset) if begun else None
 
     def _require_ours(self, store: Store) -> None:
@@ -100,9 +100,7 @@ class TeacherStore:
             return LiveTargets(members)
         if self.kind == "neighbours":
             return NeighbourTargets(columns["ids"], columns["distance"], len(self.task.tgt_dict))
-        for name in ("rest", "entropy", "gold"):
-            columns[name] = columns[name].squeeze(-1)
-        return KeptTargets(Kept(**columns), self.settings["tail"], len(self.task.tgt_dict))
+        return KeptTargets(Kept.of(columns), self.settings["tail"], len(self.task.tgt_dict))
 
     def column(self, stored: Tensor, name: str, dtype: torch.dtype) -> Tensor:
         """One field of the records [N, entries]; token ids as int64."""
@@ -151,11 +149,6 @@ def _require_equal(store: Store, name: str, ours: Any, flag: str) -> None:
         )
 
 
-def store_name(task: Any, subset: str) -> str:
-    """What the files of a subset's store begin with."""
-    return f"{subset}.{task.cfg.source_lang}-{task.cfg.target_lang}"
-
-
 def special_ids(dictionary: Any) -> list[int]:
     """Of the beginning and the end of a sentence, padding, and unknown words."""
     return [
@@ -166,11 +159,20 @@ def special_ids(dictionary: Any) -> list[int]:
     ]
 
 
-def _output_layer(folder: Path, recorded: Any) -> torch.nn.Linear:
+def output_matrix(folder: Path, recorded: Mapping[str, Any]) -> Tensor:
+    """A teacher's output matrix [V, D], which the store keeps beside its features.
+
+    Raises:
+        InputError: it is missing, or another one.
+    """
     path = folder / recorded["file"]
     if not path.is_file() or sha256(path) != recorded["sha256"]:
         raise InputError(f"{path} is not what the store was written with; copy or write it again")
-    weight = torch.from_numpy(np.load(path))
+    return torch.from_numpy(np.load(path))
+
+
+def _output_layer(folder: Path, recorded: Mapping[str, Any]) -> torch.nn.Linear:
+    weight = output_matrix(folder, recorded)
     layer = torch.nn.Linear(weight.size(1), weight.size(0), bias=False, device="meta")
     layer.weight = torch.nn.Parameter(weight, requires_grad=False)
     return layer

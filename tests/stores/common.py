@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from kd_plugin import cli
 from kd_plugin.stores.blocks import manifest_path
@@ -49,6 +51,31 @@ def assert_stores_equal(ours: Path, theirs: Path) -> None:
     assert sorted(path.name for path in ours.iterdir()) == names
     for name in names:
         assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
+
+
+def interrupt(
+    monkeypatch: pytest.MonkeyPatch, kind: Any, times: int, run: Callable[[], Path], folder: Path
+) -> None:
+    """Have ``run`` stopped ``times``: in its first block, then each time in its second.
+
+    ``kind`` makes the records of a block. Each time a torn piece is left behind in ``folder``.
+    """
+    real = kind.records
+    for time in range(times):
+        calls = iter(range(99))
+
+        def records(self: Any, rows: range, calls: Any = calls, last: int = time > 0) -> Any:
+            if next(calls) == last:
+                raise KeyboardInterrupt
+            return real(self, rows)
+
+        monkeypatch.setattr(kind, "records", records)
+        with pytest.raises(SystemExit):
+            run()
+        for part in folder.glob("*.part"):
+            with open(part, "ab") as file:
+                file.write(b"torn")
+    monkeypatch.setattr(kind, "records", real)
 
 
 def step_from(data: Path, name: str, *teacher: object, double: bool = True) -> Any:

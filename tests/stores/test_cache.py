@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import re
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from fairseq_cli import validate
 
 from kd_plugin import cli
 from kd_plugin.errors import InputError
@@ -20,12 +18,13 @@ from kd_plugin.stores import recording
 from kd_plugin.stores.store import Store
 
 from .. import support
-from ..support import TINY, build, distillation, fairseq_train
+from ..support import TINY, build, distillation, fairseq_train, fairseq_validate
 from .common import (
     METHODS,
     assert_stores_equal,
     cache,
     damaged,
+    interrupt,
     records,
     rewrite,
     step_from,
@@ -89,24 +88,12 @@ def test_an_interrupted_store_ends_in_the_same_bytes(
     data: Path, teacher: Path, top8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped in each of its blocks, with half a block written behind the last journal line."""
-    real = recording.Recorder.records
-    flags = ("--block-size", 37)
-    for stop in range(5):
-        calls = iter(range(99))
 
-        def records_of(self: Any, rows: Any, calls: Any = calls, stop: int = stop) -> Any:
-            if next(calls) == (stop > 0):
-                raise KeyboardInterrupt
-            return real(self, rows)
+    def run() -> Path:
+        return cache(data, teacher, tmp_path / "store", "--block-size", 37)
 
-        monkeypatch.setattr(recording.Recorder, "records", records_of)
-        with pytest.raises(SystemExit):
-            cache(data, teacher, tmp_path / "store", *flags)
-        for part in (tmp_path / "store").glob("*.part"):
-            with open(part, "ab") as file:
-                file.write(b"torn")
-    monkeypatch.setattr(recording.Recorder, "records", real)
-    assert_stores_equal(cache(data, teacher, tmp_path / "store", *flags), top8)
+    interrupt(monkeypatch, recording.Recorder, 5, run, tmp_path / "store")
+    assert_stores_equal(run(), top8)
 
 
 def test_a_finished_store_is_not_written_again(
@@ -263,26 +250,17 @@ def test_without_a_valid_part_validation_tells_gold_metrics(
 
 
 def test_validating_again_reads_the_store(
-    data: Path, top8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    data: Path, top8: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """fairseq-validate finds the store by the checkpoint; where it is gone, gold metrics stay."""
     store = damaged(top8, tmp_path)
     run = fairseq_train(data, tmp_path / "run", *word_kd("--teacher-store", store))
-    command = [
-        "fairseq-validate", str(data), "--user-dir", support.USER_DIR, "--cpu",
-        "--path", str(tmp_path / "run" / "checkpoint_last.pt"), "--valid-subset", "valid",
-        "--required-batch-size-multiple", "1", "--log-format", "json", "--task", "distillation",
-        "--max-tokens", "60",
-    ]  # fmt: skip
-    monkeypatch.setattr(sys, "argv", command)
     found = []
     for gone in (False, True):
         if gone:
             shutil.rmtree(store)
-        validate.cli_main()
-        lines = capsys.readouterr().out.splitlines()
-        found.append(support.Run([x[x.find('{"') :] for x in lines]).stats("valid")[-1])
+        again = fairseq_validate(data, tmp_path / "run" / "checkpoint_last.pt", capsys)
+        found.append(again.stats("valid")[-1])
     for key in ("loss", "kd_loss", "nll_loss", "teacher_nll_loss"):
         assert found[0][key] == pytest.approx(run.stats("valid")[-1][key], abs=2e-3), key
     assert "kd_loss" not in found[1]

@@ -23,7 +23,7 @@ from kd_plugin.stores.search import Search, build_index, recall
 from kd_plugin.stores.store import Store
 
 from ..support import TINY, build, distillation
-from .common import assert_stores_equal, cache
+from .common import assert_stores_equal, cache, interrupt
 
 K = 5
 
@@ -125,22 +125,13 @@ def test_shards_of_keys_and_of_neighbours(
 def test_stopped_neighbours_end_in_the_same_bytes(
     stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flags = ("--block-size", 40)
-    whole = neighbours(stored, tmp_path / "whole", *flags)
-    real = command._Asked.records
-    for stop in range(4):
-        calls = iter(range(99))
+    whole = neighbours(stored, tmp_path / "whole", "--block-size", 40)
 
-        def records(self: Any, rows: range, calls: Any = calls, stop: int = stop) -> Any:
-            if next(calls) == (stop > 0):
-                raise KeyboardInterrupt
-            return real(self, rows)
+    def run() -> Path:
+        return neighbours(stored, tmp_path / "parts", "--block-size", 40)
 
-        monkeypatch.setattr(command._Asked, "records", records)
-        with pytest.raises(SystemExit):
-            neighbours(stored, tmp_path / "parts", *flags)
-    monkeypatch.setattr(command._Asked, "records", real)
-    assert_stores_equal(neighbours(stored, tmp_path / "parts", *flags), whole)
+    interrupt(monkeypatch, command._Asked, 4, run, tmp_path / "parts")
+    assert_stores_equal(run(), whole)
 
 
 def test_stored_features_serve_as_a_datastore(

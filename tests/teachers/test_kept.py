@@ -35,9 +35,7 @@ def assert_near(ours: Tensor, theirs: Tensor) -> None:
 
 def kept_of(whole: Tensor, y: Tensor, tail: str, k: int = K) -> KeptBelief:
     columns = summary(whole + 5, y, k)  # a constant of each row does not matter
-    for name in ("rest", "entropy", "gold"):
-        columns[name] = columns[name].squeeze(-1)
-    return KeptBelief(Kept(**columns), tail, V)
+    return KeptBelief(Kept.of(columns), tail, V)
 
 
 def ruled(row: list[float], tail: str, T: float) -> tuple[list[float], list[int]]:
