@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from fairseq.trainer import Trainer
 
-from kd_plugin import cli
+from kd_plugin.commands import cli
 from kd_plugin.stores.layout import belief_fields
-from kd_plugin.stores.recording import Recorder
+from kd_plugin.teachers.recording import Recorder
 
 from .step import STOCK, arguments, batches, build, machine, measure, pin, prepare
 

@@ -21,8 +21,8 @@ except ModuleNotFoundError as error:
         name="fairseq",
     ) from None
 
-from . import host  # noqa: E402
+from .host import mends  # noqa: E402
 
-host.prepare()
+mends.prepare()
 
 from . import criterions, models, tasks  # noqa: E402, F401  (importing registers)

@@ -23,7 +23,7 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq_cli import preprocess, train, validate
 
 import kd_plugin
-from kd_plugin import cli
+from kd_plugin.commands import cli
 from kd_plugin.criterions.distillation import DistillationCriterion
 
 USER_DIR = str(Path(kd_plugin.__file__).parent)

@@ -52,7 +52,7 @@ def train(user_dir: str, data: Path, save_dir: Path, cwd: Path) -> subprocess.Co
 def test_an_installed_package_trains(wheel: Path, data: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
-    code = "import kd_plugin.cli as c; c.main(['user-dir'])"
+    code = "import kd_plugin.commands.cli as c; c.main(['user-dir'])"
     where = python(code, cwd=tmp_path, path=site).stdout.strip()
     assert where == str(site / "kd_plugin")
     done = train(where, data, tmp_path / "save", cwd=tmp_path)
@@ -105,7 +105,7 @@ def test_a_broken_fairseq_keeps_its_own_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("flags", [[], ["--help"], ["user-dir", "--help"], ["--version"]])
 def test_help(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    from kd_plugin import cli
+    from kd_plugin.commands import cli
 
     with pytest.raises(SystemExit) as stopped:
         cli.main(flags)
@@ -136,7 +136,7 @@ def test_help(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_command_explains_itself_with_an_example(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from kd_plugin import cli
+    from kd_plugin.commands import cli
 
     with pytest.raises(SystemExit) as stopped:
         cli.main([name, "--help"])

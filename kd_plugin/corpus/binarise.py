@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from fairseq.data import indexed_dataset
 
-from ..commands import declare
+from ..commands.flags import declare
+from ..data.subset import fingerprint_of_sources, read_subset
 from ..errors import InputError
-from ..stores.files import to_json, write_atomically
-from ..stores.shards import subset_name
+from ..files.shards import subset_name
+from ..files.whole import to_json, write_atomically
 from ..tasks.distillation import DistillationTask
 from .records import find_corpus, read_corpus
-from .subset import fingerprint_of_sources, read_subset
 
 EXAMPLE = """  fairseq-kd binarise corpus data --output distilled
   fairseq-train data --distilled-data distilled --criterion seq_kd ..."""

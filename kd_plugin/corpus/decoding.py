@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from ..device import moved
-from .batches import batches
+from ..data.batches import batches
+from ..host.device import moved
 from .records import Record
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import InputError
-from ..stores.files import write_atomically
+from ..files.whole import write_atomically
 from .raw import require_text, unpack
 
 

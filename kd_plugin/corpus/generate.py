@@ -14,18 +14,24 @@ import fairseq
 import torch
 from tqdm import tqdm
 
-from ..commands import add_data_flags, add_teacher_flags, add_work_flags, declare, require_positive
-from ..device import device_of
+from ..commands.flags import (
+    add_data_flags,
+    add_teacher_flags,
+    add_work_flags,
+    declare,
+    require_positive,
+)
+from ..data.subset import fingerprint_of_sources, read_subset
 from ..errors import InputError
-from ..stores.blocks import BlockWriter
-from ..stores.files import sha256
-from ..stores.shards import is_finished, parse_shard, shard_path, shard_rows, subset_name
+from ..files.blocks import BlockWriter
+from ..files.shards import is_finished, parse_shard, shard_path, shard_rows, subset_name
+from ..files.whole import sha256
+from ..host.device import device_of
 from ..tasks.distillation import DistillationTask, TeacherConfig
 from ..teachers.checkpoints import load_teacher
 from ..version import versions
 from .decoding import Decoder
 from .records import ENDING, Record, pack, unpack
-from .subset import fingerprint_of_sources, read_subset
 
 SEARCH = ("beam", "nbest", "lenpen", "max_len_a", "max_len_b", "max_tokens", "fp16", "block_size")
 NEIGHBOURS = [flag for flag in fields(TeacherConfig) if flag.name.startswith("knnmt_")]

@@ -19,9 +19,9 @@ from typing import Any
 import sentencepiece
 from omegaconf import OmegaConf
 
-from ..commands import declare
+from ..commands.flags import declare
 from ..errors import InputError
-from ..stores.files import to_json, write_atomically
+from ..files.whole import to_json, write_atomically
 from . import raw
 from .download import download
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..stores.files import sha256
-from ..stores.shards import Shards, find_shards
+from ..files.shards import Shards, find_shards
+from ..files.whole import sha256
 
 Record = dict[str, Any]
 

@@ -10,8 +10,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..commands import declare
-from ..stores.files import write_atomically
+from ..commands.flags import declare
+from ..files.whole import write_atomically
 from .records import find_corpus, read_corpus
 
 EXAMPLE = "  fairseq-kd text output --subset test -s de -t en --output test.hyp"

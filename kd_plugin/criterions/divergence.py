@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import InputError
-from ..probabilities import log_softmax
+from ..host.probabilities import log_softmax
 from ..teachers import Belief, WholeBelief
 from .config import DistillationConfig
 from .distillation import DistillationCriterion

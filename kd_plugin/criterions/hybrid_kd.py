@@ -17,8 +17,8 @@ from fairseq.criterions import register_criterion
 from fairseq.dataclass import ChoiceEnum
 from torch import Tensor
 
-from ..decode_hook import require_decode_hook
 from ..errors import InputError
+from ..host.decode_hook import require_decode_hook
 from .divergence import Divergence, DivergenceConfig
 from .gate import Gate, gate_loss, gradient_only
 from .logs import note_spread

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ..decode_hook import Decoder
-from ..probabilities import at_least_float32, log_probabilities, raw_logits
+from ..host.decode_hook import Decoder
+from ..host.probabilities import at_least_float32, log_probabilities, raw_logits
 
 
 class Text(NamedTuple):

@@ -19,8 +19,8 @@ import torch
 from fairseq.criterions import register_criterion
 from torch import Tensor
 
-from ..decode_hook import Decoder, require_decode_hook
 from ..errors import InputError
+from ..host.decode_hook import Decoder, require_decode_hook
 from ..teachers import WholeBelief
 from .divergence import Divergence, DivergenceConfig
 from .reading import Reading, Text, reading_of

@@ -17,11 +17,17 @@ import fairseq
 import numpy as np
 import torch
 
-from ..commands import add_data_flags, add_device_flags, add_too_long, declare, require_positive
-from ..corpus.batches import readable
-from ..corpus.subset import fingerprint, fingerprint_of_sources, read_subset
-from ..device import device_of
+from ..commands.flags import (
+    add_data_flags,
+    add_device_flags,
+    add_too_long,
+    declare,
+    require_positive,
+)
+from ..data.batches import readable
+from ..data.subset import fingerprint, fingerprint_of_sources, read_subset
 from ..errors import InputError
+from ..host.device import device_of
 from ..tasks.distillation import DistillationTask
 from ..teachers.checkpoints import load_teacher
 from ..teachers.live import LiveTeacher

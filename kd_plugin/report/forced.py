@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..corpus.batches import batches
-from ..device import moved
+from ..data.batches import batches
+from ..host.device import moved
 from ..teachers.live import LiveTeacher
 from .tally import Tally
 

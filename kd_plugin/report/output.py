@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..stores.files import to_json, write_atomically
+from ..files.whole import to_json, write_atomically
 
 
 def write_json(path: str | Path, everything: Any) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import sacrebleu
 
-from .. import checkpoint_rules
 from ..errors import InputError
+from ..models import checkpoint_rules
 from ..version import versions
 from .comparison import LEAST_SEEDS, LEVEL, RESAMPLES, compare
 from .inputs import check_names, parse_system, read_origlang, read_texts

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..errors import InputError
-from .blocks import BlockWriter
-from .files import write_atomically
+from ..files.blocks import BlockWriter
+from ..files.shards import find_shards
+from ..files.whole import write_atomically
 from .layout import FORMAT, INDEX, checksum, fingerprint, record_type
-from .shards import find_shards
 
 ENDING = "store"
 Compute = Callable[[range], Mapping[int, NDArray[Any]]]

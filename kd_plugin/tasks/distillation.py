@@ -19,12 +19,12 @@ from fairseq.tasks.translation import (
 )
 from fairseq.utils import resolve_max_positions, split_paths
 
-from ..corpus.stored import StoredDataset
-from ..corpus.two_targets import TwoTargetDataset, require_same_sources
-from ..decode_hook import add_decode_hook, width_of_states
+from ..data.stored import StoredDataset
+from ..data.two_targets import TwoTargetDataset, require_same_sources
 from ..errors import InputError
-from ..knnmt import Mixture, NeighbourMemory
-from ..paths import absolute
+from ..host.decode_hook import add_decode_hook, width_of_states
+from ..host.paths import absolute
+from ..neighbours.knnmt import Mixture, NeighbourMemory
 from ..stores.store import Store
 from ..teachers import dictionaries
 from ..teachers.checkpoints import load_teacher

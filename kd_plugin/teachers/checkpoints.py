@@ -14,8 +14,8 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.utils import split_paths
 
 from ..errors import InputError
-from ..paths import absolute
-from ..stores.files import sha256
+from ..files.whole import sha256
+from ..host.paths import absolute
 from . import dictionaries
 from .live import LiveTeacher
 

@@ -14,7 +14,7 @@ from fairseq.utils import resolve_max_positions
 from torch import Tensor
 
 from ..errors import InputError
-from ..probabilities import at_least_float32, is_plain_softmax, log_probabilities, log_softmax
+from ..host.probabilities import at_least_float32, is_plain_softmax, log_probabilities, log_softmax
 from .targets import WholeBelief
 
 

@@ -12,20 +12,20 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..paths import absolute
-from ..stores.files import sha256
-from ..stores.shards import is_begun, subset_name
+from ..files.shards import is_begun, subset_name
+from ..files.whole import sha256
+from ..host.paths import absolute
 from ..stores.store import Store
 from .kept import Kept, KeptBelief
 from .live import LiveTargets, Member
-from .neighbours import NeighbourTargets
+from .retrieved import NeighbourTargets
 
 
 class TeacherStore:
     """The stores of a run's subsets, in one folder for each folder of the data.
 
     They must be of one kind, of one teacher and of this run's dictionaries; what each batch reads
-    of them is checked by :class:`kd_plugin.corpus.stored.StoredDataset`.
+    of them is checked by :class:`kd_plugin.data.stored.StoredDataset`.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..probabilities import log_softmax
+from ..host.probabilities import log_softmax
 
 
 @dataclass(frozen=True)

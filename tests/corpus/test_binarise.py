@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kd_plugin import cli
+from kd_plugin.commands import cli
 from kd_plugin.corpus.records import find_corpus, read_corpus
 from kd_plugin.tasks import DistillationTask
 

@@ -18,10 +18,10 @@ import torch
 from fairseq.models.transformer import TransformerDecoderBase, TransformerEncoderBase
 from fairseq_cli import generate as fairseq_generate
 
-from kd_plugin import cli
+from kd_plugin.commands import cli
 from kd_plugin.corpus.generate import is_repetitive
 from kd_plugin.corpus.records import find_corpus, pack, read_corpus, unpack
-from kd_plugin.stores.blocks import read_manifest
+from kd_plugin.files.blocks import read_manifest
 from kd_plugin.tasks import DistillationTask
 
 from .. import support

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kd_plugin import cli
+from kd_plugin.commands import cli
 
 WORDS = "eins zwei drei vier fünf sechs sieben acht neun zehn".split()
 CONFIG = """

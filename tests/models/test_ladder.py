@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kd_plugin.describe import Count, count_parameters, of_flags
+from kd_plugin.models.parameters import Count, count_parameters, of_flags
 
 ROOT = Path(__file__).parent.parent.parent
 LADDER = sorted((ROOT / "configs" / "models").glob("ladder-*.args"))

@@ -12,12 +12,12 @@ from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
 from fairseq_cli import generate
 from torch.multiprocessing.spawn import spawn
 
-from kd_plugin import cli
-from kd_plugin.decode_hook import require_decode_hook, width_of_states
-from kd_plugin.describe import of_checkpoint
+from kd_plugin.commands import cli
+from kd_plugin.host.decode_hook import require_decode_hook, width_of_states
+from kd_plugin.host.probabilities import is_plain_softmax
 from kd_plugin.models import TransformerGLU
 from kd_plugin.models.gating import GatedLinear
-from kd_plugin.probabilities import is_plain_softmax
+from kd_plugin.models.parameters import of_checkpoint
 from kd_plugin.teachers.live import projects_features
 
 from .. import support

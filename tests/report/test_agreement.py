@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from kd_plugin import cli
+from kd_plugin.commands import cli
 from kd_plugin.report.calibration import bin_of, bin_sums, expected_error
 from kd_plugin.report.forced import SLICE, measure
 from kd_plugin.report.frequency import Frequencies, group_names, parse_edges, target_frequencies

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kd_plugin import cli
+from kd_plugin.commands import cli
 from kd_plugin.report.inputs import read_origlang
 from kd_plugin.report.lines import read_lines
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sacrebleu
 
-from kd_plugin import cli
+from kd_plugin.commands import cli
 
 from .conftest import write
 

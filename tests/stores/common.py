@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kd_plugin import cli
-from kd_plugin.stores.blocks import manifest_path
+from kd_plugin.commands import cli
+from kd_plugin.files.blocks import manifest_path
 from kd_plugin.stores.layout import record_type
 
 from .. import support

@@ -11,8 +11,8 @@ import torch
 from fairseq import options
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
 
-from kd_plugin.decode_hook import require_decode_hook
 from kd_plugin.errors import InputError
+from kd_plugin.host.decode_hook import require_decode_hook
 
 from .. import support
 from ..support import TINY, Setup, build, distillation

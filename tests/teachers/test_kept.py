@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from kd_plugin.errors import InputError
-from kd_plugin.stores.recording import largest, summary
 from kd_plugin.teachers import WholeBelief
 from kd_plugin.teachers.kept import TAILS, Kept, KeptBelief
+from kd_plugin.teachers.recording import largest, summary
 
 V, K, N = 13, 3, 7
 

@@ -1,0 +1,1 @@
+"""The command line ``fairseq-kd``: each file parses, checks, calls and prints."""

@@ -1,0 +1,1 @@
+"""fairseq datasets of ours, and batches of a corpus that lose nothing."""

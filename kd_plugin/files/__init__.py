@@ -1,0 +1,1 @@
+"""Long work on disk: whole files, blocks that survive a kill, shards."""

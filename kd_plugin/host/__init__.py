@@ -1,0 +1,1 @@
+"""What fairseq lacks on a current stack, or hides."""

@@ -1,0 +1,84 @@
+"""``fairseq-kd checkpoint``: the checkpoint of a run that a rule names.
+
+One rule for all systems of a table, stated in the signature of its scores: ``last``;
+``average:K``, the mean of the weights of the last K checkpoints that were kept; ``best-bleu`` on
+the valid set's references. A criterion's loss is no such rule: sequence-level distillation raises
+the perplexity of references while BLEU rises.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any
+
+from ..commands.flags import declare
+from ..errors import InputError
+from ..teachers.checkpoints import read_checkpoint
+from .weights import average
+
+EXAMPLE = """  fairseq-kd checkpoint student --rule last
+  fairseq-kd checkpoint student --rule average:5
+      of a training with --save-interval-updates 1000 --keep-interval-updates 5
+  fairseq-kd checkpoint student --rule best-bleu
+      of one with --eval-bleu --best-checkpoint-metric bleu --maximize-best-checkpoint-metric"""
+
+
+def add_command(commands: Any) -> None:
+    """Register the command."""
+    parser = declare(
+        commands, "checkpoint", "the checkpoint of a run that a rule names", __doc__, EXAMPLE
+    )
+    parser.add_argument("folder", metavar="SAVE", type=Path, help="the run's --save-dir")
+    parser.add_argument(
+        "--rule", required=True, type=parse_rule, help="last, average:K or best-bleu"
+    )
+    parser.set_defaults(run=lambda given: print(choose(given.folder, given.rule)))
+
+
+def parse_rule(text: str) -> str:
+    """A rule's name, for argparse."""
+    if text not in ("last", "best-bleu") and not re.fullmatch("average:[1-9][0-9]*", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no rule; give last, average:K with K checkpoints, or best-bleu"
+        )
+    return text
+
+
+def choose(folder: Path, rule: str) -> Path:
+    """The checkpoint that a rule names; an average is made if it is not there yet.
+
+    Raises:
+        InputError: the run did not keep what the rule needs.
+    """
+    if rule.startswith("average:"):
+        return _average(folder, int(rule.partition(":")[2]))
+    path = folder / ("checkpoint_last.pt" if rule == "last" else "checkpoint_best.pt")
+    if not path.exists():
+        raise InputError(f"--rule {rule}: there is no {path}; name the --save-dir of a training")
+    if rule == "best-bleu":
+        chosen = read_checkpoint(str(path), str(path))["cfg"].checkpoint
+        if chosen.best_checkpoint_metric != "bleu" or not chosen.maximize_best_checkpoint_metric:
+            raise InputError(
+                f"--rule best-bleu: {path} is the best by {chosen.best_checkpoint_metric}; train "
+                "with --eval-bleu --best-checkpoint-metric bleu --maximize-best-checkpoint-metric"
+            )
+    return path
+
+
+def _average(folder: Path, count: int) -> Path:
+    kept = {int(path.stem.split("_")[2]): path for path in folder.glob("checkpoint_*_*.pt")}
+    if not kept:  # a training that kept one for each epoch
+        kept = {int(p.stem[10:]): p for p in folder.glob("checkpoint[0-9]*.pt")}
+    if len(kept) < count:
+        raise InputError(
+            f"--rule average:{count}: {folder} keeps {len(kept)} checkpoint(s) of different "
+            f"updates or epochs; train with --save-interval-updates N --keep-interval-updates "
+            f"{count}"
+        )
+    chosen = [kept[number] for number in sorted(kept)[-count:]]
+    output = folder / f"average{count}.pt"
+    if not output.exists() or output.stat().st_mtime <= chosen[-1].stat().st_mtime:
+        average(chosen, output)
+    return output

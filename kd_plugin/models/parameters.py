@@ -1,0 +1,149 @@
+"""``fairseq-kd describe``: how many parameters a model has, and how wide its gates leave it.
+
+A model is a checkpoint, or a file of fairseq's flags such as those in configs/models, which is
+built for a joint vocabulary of --vocabulary rows. Embeddings are counted apart: tokens, learned
+positions and the output matrix; what is shared is counted once. The effective width of a gated
+layer is the sum of its channels' gates, each between 0 and 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from fairseq import models, options
+from fairseq.data import Dictionary
+from torch import nn
+
+from ..commands.flags import declare
+from ..errors import InputError
+from ..teachers.checkpoints import build_model, read_checkpoint
+from .gating import GatedLinear
+
+EXAMPLE = """  fairseq-kd describe student/checkpoint_best.pt
+  fairseq-kd describe configs/models/ladder-*.args --vocabulary 10000"""
+
+
+def add_command(commands: Any) -> None:
+    """Register the command."""
+    parser = declare(
+        commands, "describe", "count parameters, tell the width of gates", __doc__, EXAMPLE
+    )
+    parser.add_argument(
+        "models", metavar="MODEL", nargs="+", type=Path, help="a checkpoint, or a file of flags"
+    )
+    parser.add_argument(
+        "--vocabulary", type=_size, metavar="V", default=10_000,
+        help="rows of the joint dictionary, special symbols among them, for a file of flags "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    parser.set_defaults(run=describe)
+
+
+def _size(text: str) -> int:
+    if not text.isdecimal() or int(text) <= len(Dictionary()):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no size; give a number above {len(Dictionary())}, the special symbols"
+        )
+    return int(text)
+
+
+def describe(given: argparse.Namespace) -> None:
+    """Print what ``--help`` says of each model."""
+    for path in given.models:
+        model = of_flags(path, given.vocabulary) if path.suffix == ".args" else of_checkpoint(path)
+        count = count_parameters(model)
+        print(f"{path}: {type(model).__name__}")
+        print(f"  parameters  {count.total:,}")
+        print(f"  embeddings  {count.embeddings:,}")
+        print(f"  others      {count.others:,}")
+        for name, layer in gated_layers(model):
+            width = layer.channel_logits.numel()
+            print(f"  {name}  effective width {layer.effective_width():.1f} of {width}")
+
+
+@dataclass(frozen=True)
+class Count:
+    """Parameters of a model; what is shared is counted once."""
+
+    embeddings: int
+    others: int
+
+    @property
+    def total(self) -> int:
+        return self.embeddings + self.others
+
+
+def count_parameters(model: nn.Module) -> Count:
+    """Count embeddings (tokens, learned positions, the output matrix) apart from all others."""
+    tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    decoder = getattr(model, "decoder", None)
+    outputs = [getattr(decoder, name, None) for name in ("output_projection", "fc_out")]
+    matrices = {id(module.weight) for module in (*tables, *outputs) if module is not None}
+    sizes = {id(weight): weight.numel() for weight in model.parameters()}
+    embeddings = sum(size for key, size in sizes.items() if key in matrices)
+    return Count(embeddings, sum(sizes.values()) - embeddings)
+
+
+def gated_layers(model: nn.Module) -> Iterator[tuple[str, GatedLinear]]:
+    """The gated feed-forwards, each by the name of its layer."""
+    for name, module in model.named_modules():
+        if isinstance(module, GatedLinear):
+            yield name.rpartition(".")[0], module
+
+
+def of_checkpoint(path: Path) -> Any:
+    """The model of a checkpoint; no data and no dictionary is read.
+
+    Raises:
+        InputError: the file cannot be read, or its architecture cannot be built.
+    """
+    state = read_checkpoint(str(path), str(path))
+    sides = [state["model"].get(f"{side}.embed_tokens.weight") for side in ("encoder", "decoder")]
+    if any(side is None for side in sides):
+        raise InputError(f"{path} is no encoder-decoder with two vocabularies; name another model")
+    task = task_of_sizes(*map(len, sides))
+    return build_model(state["cfg"], state["model"], task, str(path))
+
+
+def of_flags(path: Path, vocabulary: int) -> Any:
+    """The untrained model of a file of fairseq's flags, one or more a line, comments after #.
+
+    Raises:
+        InputError: there is no such file, or fairseq cannot build that model.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; name a file of flags or a checkpoint")
+    flags = shlex.split(path.read_text(), comments=True)
+    command = ["data", "--criterion", "label_smoothed_cross_entropy", *flags]
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            args = options.parse_args_and_arch(options.get_training_parser(), command)
+        return models.build_model(args, task_of_sizes(vocabulary, vocabulary))
+    except SystemExit:
+        reason = said.getvalue().splitlines()[-1].partition("error: ")[2]
+    except (AssertionError, ValueError) as error:
+        reason = str(error)
+    raise InputError(f"{path} is no model of fairseq's: {reason}")
+
+
+def task_of_sizes(source: int, target: int) -> Any:
+    """As much of a task as building a model takes: two dictionaries, equal where sizes are."""
+    return SimpleNamespace(
+        source_dictionary=_dictionary(source), target_dictionary=_dictionary(target)
+    )
+
+
+def _dictionary(size: int) -> Dictionary:
+    words = Dictionary()
+    for i in range(size - len(words)):
+        words.add_symbol(f"token{i}")
+    return words

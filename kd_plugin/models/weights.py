@@ -1,0 +1,135 @@
+"""``fairseq-kd average`` and ``fairseq-kd export``: checkpoints in, one checkpoint out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from fairseq.models import ARCH_MODEL_REGISTRY
+from fairseq.tasks import TASK_DATACLASS_REGISTRY
+from omegaconf import OmegaConf
+
+from ..errors import InputError
+from ..teachers.checkpoints import read_checkpoint, recorded_dictionaries
+
+
+def add_command(commands: Any) -> None:
+    """Register the two commands."""
+    parser = commands.add_parser(
+        "average",
+        help="average the weights of checkpoints of one run",
+        description="Average the weights of checkpoints of one run; everything else is the last's.",
+        epilog="example: fairseq-kd average run/checkpoint{8,9,10}.pt --output run/average.pt",
+    )
+    parser.add_argument("checkpoints", nargs="+", metavar="CHECKPOINT", type=Path)
+    parser.add_argument("--output", required=True, type=Path)
+    parser.set_defaults(run=_average)
+
+    parser = commands.add_parser(
+        "export",
+        help="write a student that stock fairseq reads without this plugin",
+        description="Write a checkpoint of plain dictionaries and tensors, task `translation`, "
+        "which stock fairseq-generate reads under torch's safe loading and without this plugin.",
+        epilog="example: fairseq-kd export student/checkpoint_best.pt student.pt",
+    )
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path)
+    parser.add_argument("output", metavar="OUTPUT", type=Path)
+    parser.set_defaults(run=_export)
+
+
+def _average(given: argparse.Namespace) -> None:
+    average(given.checkpoints, given.output)
+    print(given.output)
+
+
+def _export(given: argparse.Namespace) -> None:
+    export(given.checkpoint, given.output)
+    print(given.output)
+
+
+def average(checkpoints: Sequence[Path], output: Path) -> None:
+    """Write the element-wise mean of the weights, summed in float64; the rest is the last's.
+
+    Raises:
+        InputError: a file cannot be read, or the checkpoints are not of one architecture.
+    """
+    sums: dict[str, torch.Tensor] = {}
+    for path in checkpoints:
+        weights = read_checkpoint(str(path), str(path))["model"]
+        if sums and shapes(weights) != shapes(sums):
+            raise InputError(
+                f"{path} has other weights than {checkpoints[0]}; average checkpoints of one run"
+            )
+        for name, weight in weights.items():
+            if weight.is_floating_point():
+                sums[name] = sums[name] + weight.double() if name in sums else weight.double()
+            else:
+                sums[name] = weight
+    state = torch.load(checkpoints[-1], map_location="cpu", weights_only=True)
+    for name, weight in state["model"].items():
+        if weight.is_floating_point():
+            state["model"][name] = (sums[name] / len(checkpoints)).to(weight.dtype)
+    state.pop("last_optimizer_state", None)
+    _save(state, output)
+
+
+def shapes(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
+    """The shape of each weight."""
+    return {name: weight.shape for name, weight in weights.items()}
+
+
+def export(checkpoint: Path, output: Path) -> None:
+    """Write a student as plain data, see ``--help``; where it comes from stays in ``origin``.
+
+    Raises:
+        InputError: the file cannot be read, or its architecture is this plugin's.
+    """
+    state = read_checkpoint(str(checkpoint), str(checkpoint))
+    cfg = state["cfg"]
+    _require_stock_architecture(cfg.model, checkpoint)
+    stock = {field.name for field in fields(TASK_DATACLASS_REGISTRY["translation"])}
+    task = {key: value for key, value in _plain(cfg.task).items() if key in stock}
+    for code, key in zip(recorded_dictionaries(state), ("source_lang", "target_lang")):
+        task[key] = task.get(key) or code
+    last = state["optimizer_history"][-1]
+    history = {"num_updates": last["num_updates"], "optimizer_name": last["optimizer_name"]}
+    plain = {
+        "args": None,
+        "cfg": {"task": {**task, "_name": "translation"}, "model": _plain(cfg.model)},
+        "model": dict(state["model"]),
+        "optimizer_history": [{**history, "lr_scheduler_state": {}}],
+        "extra_state": {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}},
+        "task_state": {},
+        "origin": {"signature": str(state["task_state"].get("signature", ""))},
+    }
+    _save(plain, output)
+
+
+def _require_stock_architecture(cfg: Any, checkpoint: Path) -> None:
+    arch = getattr(cfg, "arch", None) or getattr(cfg, "_name", None)
+    if getattr(ARCH_MODEL_REGISTRY.get(arch), "__module__", "").startswith("kd_plugin."):
+        raise InputError(
+            f"{checkpoint} is a {arch}, which stock fairseq does not have; translate with the "
+            "checkpoint itself and --user-dir"
+        )
+
+
+def _plain(cfg: Any) -> dict[str, Any]:
+    """A configuration as dictionaries, lists and numbers, without the classes it was made of."""
+    if isinstance(cfg, argparse.Namespace):
+        kinds = (str, int, float, bool, list, type(None))
+        return {key: value for key, value in vars(cfg).items() if isinstance(value, kinds)}
+    container: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
+    return container
+
+
+def _save(state: Any, output: Path) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    part = output.with_name(output.name + ".part")
+    torch.save(state, part)
+    os.replace(part, output)

@@ -1,0 +1,1 @@
+"""Nearest neighbours of decoder states: the datastore, its search, and kNN-MT."""
