@@ -1,28 +1,41 @@
 """Knowledge distillation for neural machine translation, as a fairseq ``--user-dir``.
 
-Importing this package registers the task, the criterions and the models with fairseq.
+Importing this package registers the task, the criterions and the models with fairseq. The command
+``fairseq-kd`` alone imports it without them, so that ``--help`` need not wait for fairseq.
 """
+
+import sys
+from pathlib import Path
 
 from . import errors
 from .version import __version__
 
-__all__ = ["__version__"]
+__all__ = ["__version__", "register"]
 
 errors.show_on_one_line()
 
-try:
-    import fairseq  # noqa: F401
-except ModuleNotFoundError as error:
-    if error.name != "fairseq":
-        raise
-    raise errors.MissingHostError(
-        "kd_plugin needs fairseq, which is not installed; type: pip install "
-        "'kd-plugin[fairseq]' or pip install fairseq-fixed==0.12.3.1, or install your own",
-        name="fairseq",
-    ) from None
 
-from .host import mends  # noqa: E402
+def register() -> None:
+    """Make fairseq ready for this package and register what it brings; once is enough.
 
-mends.prepare()
+    Raises:
+        MissingHostError: there is no fairseq; the message says what to type.
+    """
+    try:
+        import fairseq  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "fairseq":
+            raise
+        raise errors.MissingHostError(
+            "kd_plugin needs fairseq, which is not installed; type: pip install "
+            "'kd-plugin[fairseq]' or pip install fairseq-fixed==0.12.3.1, or install your own",
+            name="fairseq",
+        ) from None
+    from .host import mends
 
-from . import criterions, models, tasks  # noqa: E402, F401  (importing registers)
+    mends.prepare()
+    from . import criterions, models, tasks  # noqa: F401  (importing registers)
+
+
+if Path(sys.argv[0]).stem != "fairseq-kd":
+    register()

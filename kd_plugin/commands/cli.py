@@ -1,4 +1,4 @@
-"""The command ``fairseq-kd``; each command lives in the module that does its work."""
+"""The command ``fairseq-kd``; each of its commands is a file beside this one."""
 
 from __future__ import annotations
 
@@ -6,34 +6,32 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-from ..corpus import binarise, generate, prepare, text
-from ..errors import InputError
-from ..models import checkpoint_rules, weights
-from ..models import parameters as describe
-from ..neighbours import datastore
-from ..neighbours import retrieval as neighbours
-from ..report import agreement, score
-from ..teachers import cache
+import kd_plugin
+
+from ..errors import InputError, MissingHostError
 from ..version import __version__
+from . import (
+    agreement,
+    average,
+    binarise,
+    cache,
+    checkpoint,
+    datastore,
+    describe,
+    export,
+    generate,
+    neighbours,
+    prepare,
+    score,
+    text,
+    user_dir,
+)
 
-
-def add_command(commands: Any) -> None:
-    """Register ``user-dir``."""
-    parser = commands.add_parser(
-        "user-dir",
-        help="print the folder for fairseq's --user-dir",
-        description=user_dir.__doc__,
-        epilog='example: fairseq-train DATA --user-dir "$(fairseq-kd user-dir)" ...',
-    )
-    parser.set_defaults(run=user_dir)
-
-
-def user_dir(_: argparse.Namespace) -> None:
-    """Print the folder that fairseq's --user-dir wants."""
-    print(Path(__file__).resolve().parent.parent)
+COMMANDS = (
+    prepare, generate, binarise, text, cache, datastore, neighbours, score, agreement, average,
+    export, checkpoint, describe, user_dir,
+)  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -43,21 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"kd-plugin {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for module in (
-        prepare,
-        generate,
-        binarise,
-        text,
-        cache,
-        datastore,
-        neighbours,
-        score,
-        agreement,
-        weights,
-        checkpoint_rules,
-        describe,
-        sys.modules[__name__],
-    ):
+    for module in COMMANDS:
         module.add_command(commands)
     return parser
 
@@ -67,10 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parsed = build_parser().parse_args(arguments)
     root = logging.getLogger()
     level = root.level
-    root.setLevel(logging.WARNING)  # importing fairseq made it tell everything
     try:
+        if parsed.host:
+            kd_plugin.register()
+        root.setLevel(logging.WARNING)  # importing fairseq made it tell everything
         parsed.run(parsed)
-    except InputError as error:
+    except (InputError, MissingHostError) as error:
         sys.exit(f"fairseq-kd: error: {error}")
     except KeyboardInterrupt:
         sys.exit("fairseq-kd: stopped; run the same command again to go on")

@@ -1,22 +1,40 @@
-"""How each command of ``fairseq-kd`` is declared."""
+"""How each command of ``fairseq-kd`` is declared, and the flags that several share.
+
+Declaring imports neither fairseq nor torch, so that ``--help`` and a bad flag answer at once; a
+command's ``run`` imports what does the work.
+"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import InputError
 
+Run = Callable[[argparse.Namespace], None]
 
-def declare(commands: Any, name: str, summary: str, about: str | None, example: str) -> Any:
-    """Add a command with its help, which ends in an example; returns its parser."""
-    return commands.add_parser(
+
+def declare(
+    commands: Any, name: str, summary: str, about: str | None, example: str, run: Run,
+    host: bool = True,
+) -> Any:  # fmt: skip
+    """Add a command with its help, which ends in an example; returns its parser.
+
+    Args:
+        commands: argparse's subparsers.
+        run: does it; called with the parsed flags.
+        host: whether it needs fairseq, which is then imported first.
+    """
+    parser = commands.add_parser(
         name,
         help=summary,
         description=about,
         epilog=f"example:\n{example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(run=run, host=host)
+    return parser
 
 
 def add_data_flags(parser: Any, remark: str = "", subset: str = "train") -> None:
@@ -24,8 +42,13 @@ def add_data_flags(parser: Any, remark: str = "", subset: str = "train") -> None
     add = parser.add_argument
     add("data", metavar="DATA", help="; ".join(filter(None, ("binarised corpus", remark))))
     add("--subset", default=subset, help="(default: %(default)s)")
-    add("-s", "--source-lang", help="(default: what DATA holds)")
-    add("-t", "--target-lang", help="(default: what DATA holds)")
+    add_languages(parser)
+
+
+def add_languages(parser: Any) -> None:
+    """``-s`` and ``-t``."""
+    parser.add_argument("-s", "--source-lang", help="(default: what DATA holds)")
+    parser.add_argument("-t", "--target-lang", help="(default: what DATA holds)")
 
 
 def add_teacher_flags(parser: Any, required: bool = True) -> None:
@@ -46,17 +69,16 @@ def add_too_long(parser: Any, reader: str, instead: str) -> None:
     )
 
 
-def add_work_flags(parser: Any) -> None:
-    """What long work is cut into, and where it is done."""
+def add_work_flags(parser: Any, block_size: int = 2000) -> None:
+    """What long work is cut into."""
     add = parser.add_argument
     add("--shard", default="0/1", metavar="I/N", help="part I of N, from 0 (default: all)")
     add(
         "--block-size",
         type=int,
-        default=2000,
+        default=block_size,
         help="sentences that a kill can cost (default: %(default)s)",
     )
-    add_device_flags(parser)
 
 
 def add_device_flags(parser: Any) -> None:

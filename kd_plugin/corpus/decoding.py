@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 import math
-from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from ..data.batches import batches
+from ..files.progress import Progress
 from ..host.device import moved
 from .records import Record
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a teacher translates, by the names of fairseq's flags."""
+
+    beam: int = 5
+    nbest: int = 1
+    lenpen: float = 1.0
+    max_len_a: float = 0.0
+    max_len_b: int = 200
+    max_tokens: int = 4000
+    fp16: bool = False
+    block_size: int = 2000  # sentences that a kill can cost
 
 
 class Decoder:
     """A teacher (several: fairseq's ensemble) with fairseq's own sequence generator."""
 
-    def __init__(self, task: Any, models: Sequence[Any], search: Namespace, device: torch.device):
-        """Put ``models`` on ``device``; ``search`` holds the flags of ``fairseq-kd generate``."""
+    def __init__(self, task: Any, models: Sequence[Any], search: Search, device: torch.device):
+        """Put ``models`` on ``device``."""
         self.task, self.search, self.device = task, search, device
         for model in models:
             model.eval().make_generation_fast_(need_attn=False, beamable_mm_beam_size=None)
             model.to(device=device, dtype=torch.float16 if search.fp16 else torch.float32)
         self.generator = task.build_generator(models, search)
 
-    def decode(self, pairs: Any, rows: Sequence[int]) -> dict[int, list[Record]]:
+    def decode(
+        self, pairs: Any, rows: Sequence[int], progress: Progress | None = None
+    ) -> dict[int, list[Record]]:
         """Translate sentences ``rows`` of a ``LanguagePairDataset``; K hypotheses for each.
 
         A sentence whose search ends without a finished hypothesis, because the teacher's
@@ -33,7 +50,11 @@ class Decoder:
         """
         found: dict[int, list[Record]] = {}
         for batch in batches(rows, pairs.src_sizes, self.search.max_tokens):
-            found.update(self._decode_or_split(pairs, [int(row) for row in batch]))
+            ours = self._decode_or_split(pairs, [int(row) for row in batch])
+            if progress is not None:
+                tokens = sum(len(h["tokens"]) for best in ours.values() for h in best[:1])
+                progress.add(len(ours), tokens)
+            found.update(ours)
         if found.keys() != set(rows):
             raise RuntimeError(f"{len(rows)} sentences went in and {len(found)} came out")
         return found

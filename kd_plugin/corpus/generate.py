@@ -1,128 +1,94 @@
-"""``fairseq-kd generate``: the teacher's K best translations of every sentence of a subset."""
+"""A teacher's K best translations of every sentence of a subset, in order."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import fairseq
 import torch
-from tqdm import tqdm
 
-from ..commands.flags import (
-    add_data_flags,
-    add_teacher_flags,
-    add_work_flags,
-    declare,
-    require_positive,
-)
 from ..data.subset import fingerprint_of_sources, read_subset
-from ..errors import InputError
 from ..files.blocks import BlockWriter
-from ..files.shards import is_finished, parse_shard, shard_path, shard_rows, subset_name
+from ..files.progress import Progress
+from ..files.shards import is_finished, shard_path, shard_rows, subset_name
 from ..files.whole import sha256
-from ..host.device import device_of
-from ..tasks.distillation import DistillationTask, TeacherConfig
-from ..teachers.checkpoints import load_teacher
+from ..teachers.live import LiveTeacher
 from ..version import versions
-from .decoding import Decoder
+from .decoding import Decoder, Search
 from .records import ENDING, Record, pack, unpack
 
-SEARCH = ("beam", "nbest", "lenpen", "max_len_a", "max_len_b", "max_tokens", "fp16", "block_size")
-NEIGHBOURS = [flag for flag in fields(TeacherConfig) if flag.name.startswith("knnmt_")]
-EXAMPLE = """  fairseq-kd generate data --path T.pt --beam 5 --nbest 5 --output corpus
-  on the first of four GPUs or machines: ... --shard 0/4 --fp16"""
 
+def generate(
+    task: Any,
+    teacher: LiveTeacher,
+    search: Search,
+    output: Path,
+    subset: str = "train",
+    device: torch.device | None = None,
+    shard: int = 0,
+    shards: int = 1,
+) -> str:
+    """Write one shard of a teacher corpus, or go on with it; see :mod:`.records` for the format.
 
-def add_command(commands: Any) -> None:
-    """Register the command."""
-    parser = declare(
-        commands,
-        "generate",
-        "translate a subset with a teacher: K best, nothing dropped",
-        __doc__,
-        EXAMPLE,
-    )
-    add = parser.add_argument
-    add_data_flags(parser, "its target side is not read", subset="train")
-    add_teacher_flags(parser)
-    add("--output", required=True, type=Path, help="folder of the corpus; run again to resume")
-    add("--beam", type=int, default=5, help="(default: %(default)s)")
-    add("--nbest", type=int, default=1, help="hypotheses to keep (default: %(default)s)")
-    add("--lenpen", type=float, default=1.0, help="(default: %(default)s)")
-    add("--max-len-a", type=float, default=0.0, help="at most a * source length + b tokens ...")
-    add("--max-len-b", type=int, default=200, help="... (default: fairseq's, 0 and 200)")
-    add("--max-tokens", type=int, default=4000, help="source tokens in a batch (default: 4000)")
-    for flag in NEIGHBOURS:
-        kind = str if flag.default is None else type(flag.default)
-        about = flag.metadata["help"] + ("" if flag.default is None else " (default: %(default)s)")
-        add("--" + flag.name.replace("_", "-"), type=kind, default=flag.default, help=about)
-    add_work_flags(parser)
-    parser.set_defaults(run=generate)
+    Args:
+        task: of the binarised corpus; with ``knnmt_datastore`` the teacher translates with it.
+        teacher: one or several models.
+        search: how it translates.
+        output: folder of the corpus.
+        subset: which subset's sources are translated.
+        device: where it computes (default: the CPU).
+        shard: of which this is one of ``shards``, from 0.
 
+    Returns:
+        The file and what it holds, in a line.
 
-def generate(given: argparse.Namespace) -> None:
-    """Write one shard of a teacher corpus, or go on with it; see :mod:`.records` for the format."""
-    shard, shards = _check(given)
-    device = device_of(given)
-    task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
-    pairs = read_subset(task, given.data, given.subset)
+    Raises:
+        InputError: another process writes it, it was begun with other settings; no room.
+    """
+    device = device or torch.device("cpu")
+    pairs = read_subset(task, task.cfg.data, subset)
     rows = shard_rows(len(pairs), shard, shards)
-    path = shard_path(given.output, subset_name(task, given.subset), shard, shards, ENDING)
-    teacher = load_teacher(given.path, task, given.teacher_data, flag="--path")
+    path = shard_path(output, subset_name(task, subset), shard, shards, ENDING)
     settings = {
         "format": 1,
-        "subset": given.subset,
+        "subset": subset,
         "languages": [task.cfg.source_lang, task.cfg.target_lang],
         "sentences": len(pairs),
         "source_sha256": fingerprint_of_sources(pairs),
         "dictionary_sha256": task.state.dictionary_sha256,
         "teacher_sha256": teacher.files,
-        "search": {field: getattr(given, field) for field in SEARCH},
+        "search": asdict(search),
         "device": device.type,
         "versions": versions(fairseq, torch),
         "shard": f"{shard}/{shards}",
         "rows": [rows.start, rows.stop],
     }
-    if given.knnmt_datastore:
-        settings["knnmt"] = _neighbours(given, task)
+    if task.cfg.knnmt_datastore:
+        settings["knnmt"] = _neighbours(task.cfg)
     if is_finished(path, settings):
-        print(f"{path} is complete: nothing to do")
-        return
+        return f"{path} is complete: nothing to do"
     work = _Work(task, pairs, rows, teacher.max_positions()[0])
-    decoder = Decoder(task, teacher.models, given, device)
+    decoder = Decoder(task, teacher.models, search, device)
     with BlockWriter(path, settings) as writer:
-        _write_blocks(writer, work, decoder, given.block_size)
+        _write_blocks(writer, work, decoder, search.block_size)
         counts = sum((Counter(note) for note in writer.notes), Counter[str]())
         digest = hashlib.sha256()
         for block in writer.blocks():
             digest.update(block)
         writer.finish({"settings": settings, "counts": dict(counts), "sha256": digest.hexdigest()})
-    print(f"{path}: " + ", ".join(f"{key} {value}" for key, value in sorted(counts.items())))
+    return f"{path}: " + ", ".join(f"{key} {value}" for key, value in sorted(counts.items()))
 
 
-def _neighbours(given: argparse.Namespace, task: Any) -> dict[str, Any]:
-    """Have the task translate with neighbours; what the manifest says of them."""
-    told = {flag.name.removeprefix("knnmt_"): getattr(given, flag.name) for flag in NEIGHBOURS}
-    for name, value in told.items():
-        setattr(task.cfg, f"knnmt_{name}", value)
-    listed = Path(told.pop("datastore")) / "index.json"
+def _neighbours(cfg: Any) -> dict[str, Any]:
+    """What the manifest says of a translation with neighbours."""
+    listed = Path(cfg.knnmt_datastore) / "index.json"
+    told = {name: getattr(cfg, f"knnmt_{name}") for name in ("k", "lambda", "temperature")}
     return {**told, "index_sha256": sha256(listed) if listed.is_file() else None}
-
-
-def _check(given: argparse.Namespace) -> tuple[int, int]:
-    shard, shards = parse_shard(given.shard)
-    require_positive(given, "beam", "nbest", "max_len_b", "max_tokens", "block_size")
-    if given.nbest > given.beam:
-        raise InputError(
-            f"--nbest {given.nbest} is more than a --beam of {given.beam} finds; raise --beam"
-        )
-    return shard, shards
 
 
 class _Work:
@@ -205,14 +171,12 @@ def _write_blocks(writer: BlockWriter, work: _Work, decoder: Decoder, size: int)
             for record in unpack(block):
                 work.keep(record["id"], record["hypotheses"])
     starts = range(work.rows.start, work.rows.stop, size)
-    tokens = 0
-    with tqdm(total=len(work.rows), initial=min(done * size, len(work.rows)), unit="sent") as bar:
+    with Progress(len(work.rows), min(done * size, len(work.rows))) as progress:
         for start in starts[done:]:
             rows = range(start, min(start + size, work.rows.stop))
-            found = decoder.decode(work.pairs, work.to_decode(rows))
+            wanted = work.to_decode(rows)
+            progress.add(len(rows) - len(wanted))
+            found = decoder.decode(work.pairs, wanted, progress)
             records = [work.record(row, found) for row in rows]
             note = Counter(key for record in records for key in work.note(record))
             writer.write(pack(records), note)
-            tokens += sum(len(h["tokens"]) for best in found.values() for h in best[:1])
-            bar.update(len(rows))
-            bar.set_postfix_str(f"{tokens / max(bar.format_dict['elapsed'], 1e-9):.0f} tokens/s")

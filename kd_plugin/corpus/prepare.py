@@ -1,14 +1,7 @@
-"""``fairseq-kd prepare``: from raw parallel text to cleaned lines cut into subwords.
-
-A data set is a YAML file (``configs/data/NAME.yaml``). Its text is made by a generator (the toy) or
-read from a folder with one file a split and language, plain or gzipped. White space is normalised,
-so that no line holds a tab, a carriage return or a Unicode line separator. Training pairs that
-cannot be learned from are dropped and counted by reason; valid and test sets keep every line.
-"""
+"""From raw parallel text to cleaned lines cut into subwords; see ``fairseq-kd prepare --help``."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 from collections import Counter
@@ -19,73 +12,76 @@ from typing import Any
 import sentencepiece
 from omegaconf import OmegaConf
 
-from ..commands.flags import declare
 from ..errors import InputError
 from ..files.whole import to_json, write_atomically
 from . import raw
 from .download import download
 
-EXAMPLE = "  fairseq-kd prepare configs/data/multi30k.yaml --from multi30k --output text"
 
+def prepare(
+    config: Path,
+    output: Path,
+    folder: Path | None = None,
+    fetch: bool = False,
+    train_pairs: int | None = None,
+) -> str:
+    """Write the folder beside and move it into place; a finished one is left alone.
 
-def add_command(commands: Any) -> None:
-    """Register the command."""
-    parser = declare(
-        commands, "prepare", "clean raw parallel text and cut it into subwords", __doc__, EXAMPLE
-    )
-    add = parser.add_argument
-    add("config", metavar="CONFIG", type=Path, help="a data set of configs/data")
-    add("--output", required=True, type=Path, help="new folder: raw/, subwords/ and manifest.json")
-    add("--from", dest="folder", type=Path, help="folder with the raw files")
-    add("--download", action="store_true", help="fetch them from where CONFIG says they are public")
-    add("--train-pairs", type=int, help="use only the first so many training pairs")
-    parser.set_defaults(run=prepare)
+    Args:
+        config: a data set's YAML file.
+        output: the new folder.
+        folder: where the raw files are; a generator needs none.
+        fetch: get them from where the configuration says that they are public.
+        train_pairs: use only the first so many training pairs.
 
+    Returns:
+        What there is, in a line.
 
-def prepare(given: argparse.Namespace) -> None:
-    """Write the folder beside and move it into place; a finished one is left alone."""
-    cfg: Any = OmegaConf.to_container(OmegaConf.load(given.config))
-    settings = {"config": cfg, "train_pairs": given.train_pairs}
-    finished = given.output / "manifest.json"
+    Raises:
+        InputError: the files are not there, not whole, or not the ones that were meant.
+    """
+    cfg: Any = OmegaConf.to_container(OmegaConf.load(config))
+    settings = {"config": cfg, "train_pairs": train_pairs}
+    finished = output / "manifest.json"
     if finished.exists():
-        print(f"{given.output} is complete: nothing to do")
-        return
-    if given.output.exists():
-        raise InputError(f"--output {given.output} exists and is no prepared data; give another")
-    part = given.output.with_name(given.output.name + ".part")
+        return f"{output} is complete: nothing to do"
+    if output.exists():
+        raise InputError(f"--output {output} exists and is no prepared data; give another")
+    part = output.with_name(output.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     (part / "raw").mkdir(parents=True)
     (part / "subwords").mkdir()
-    splits = _read_splits(cfg, given)
-    dropped = _clean_training_set(splits, cfg, given.train_pairs)
+    splits = _read_splits(cfg, config, output, folder, fetch)
+    dropped = _clean_training_set(splits, cfg, train_pairs)
     for (split, code), lines in splits.items():
         (part / "raw" / f"{split}.{code}").write_text("".join(f"{x}\n" for x in lines), "utf-8")
     _cut(part, splits, cfg)
     counts = {f"{split}.{code}": len(lines) for (split, code), lines in splits.items()}
     manifest = {"settings": settings, "lines": counts, "dropped": dict(dropped)}
     write_atomically(part / "manifest.json", to_json(manifest))
-    os.replace(part, given.output)
-    print(f"{given.output}: {counts}, dropped {dict(dropped) or 'nothing'}")
+    os.replace(part, output)
+    return f"{output}: {counts}, dropped {dict(dropped) or 'nothing'}"
 
 
 Splits = dict[tuple[str, str], list[str]]
 
 
-def _read_splits(cfg: Any, given: argparse.Namespace) -> Splits:
-    folder = given.folder
+def _read_splits(
+    cfg: Any, config: Path, output: Path, raw_files: Path | None, fetch: bool
+) -> Splits:
+    folder = raw_files
     if cfg.get("generator") == "toy":
         from .toy import write_toy_corpus
 
-        folder = given.output.with_name(given.output.name + ".toy")
+        folder = output.with_name(output.name + ".toy")
         shutil.rmtree(folder, ignore_errors=True)
         write_toy_corpus(folder, **cfg["toy"])
-    elif given.download:
-        folder = _download(cfg, given)
+    elif fetch:
+        folder = _download(cfg, config, output, raw_files)
     elif folder is None:
         more = ", or --download" if "download" in cfg else ""
         raise InputError(
-            f"{given.config} has no generator; give --from FOLDER with its files ({cfg['where']})"
-            f"{more}"
+            f"{config} has no generator; give --from FOLDER with its files ({cfg['where']}){more}"
         )
     splits, source = {}, cfg["languages"][0]
     for split, stems in _stems(cfg).items():
@@ -96,19 +92,17 @@ def _read_splits(cfg: Any, given: argparse.Namespace) -> Splits:
         sizes = {code: len(splits[split, code]) for code in _codes(cfg, split)}
         if len(set(sizes.values())) != 1:
             raise InputError(f"{folder}/{stem}: the sides differ in their number of lines: {sizes}")
-    if folder != given.folder:
+    if folder != raw_files:
         shutil.rmtree(folder)
     return splits
 
 
-def _download(cfg: Any, given: argparse.Namespace) -> Path:
-    if given.folder is not None:
-        raise InputError(f"--from {given.folder} and --download are two places; give one of them")
+def _download(cfg: Any, config: Path, output: Path, raw_files: Path | None) -> Path:
+    if raw_files is not None:
+        raise InputError(f"--from {raw_files} and --download are two places; give one of them")
     if "download" not in cfg:
-        raise InputError(
-            f"--download: {given.config} names no address (download:); give --from FOLDER"
-        )
-    folder: Path = given.output.with_name(given.output.name + ".download")
+        raise InputError(f"--download: {config} names no address (download:); give --from FOLDER")
+    folder: Path = output.with_name(output.name + ".download")
     files = {
         f"{stems[0]}.{code}": cfg.get("sha256", {}).get(f"{split}.{code}")
         for split, stems in _stems(cfg).items()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,9 @@ import torch
 from fairseq.data import BaseWrapperDataset
 
 from ..errors import InputError
+from . import dictionaries
+
+logger = logging.getLogger(__name__)
 
 
 class TwoTargetDataset(BaseWrapperDataset):  # type: ignore[misc]
@@ -46,6 +51,42 @@ class TwoTargetDataset(BaseWrapperDataset):  # type: ignore[misc]
                 "ntokens": twin["ntokens"],
             }
         return batch
+
+
+def with_second_target(
+    reference: Any, load: Callable[[str], Any], folder: str, task: Any, split: str, flag: str
+) -> Any:
+    """``reference`` with the second target of each source; as it is where the split has none.
+
+    Args:
+        reference: a ``LanguagePairDataset``.
+        load: reads the same split of another folder.
+        folder: the one with the second targets.
+        task: its languages and dictionaries must be the folder's; its training set must have them.
+        split: which it is.
+        flag: what names the folder in errors.
+
+    Raises:
+        InputError: the folder is none, or its dictionaries or sources differ.
+    """
+    if not os.path.isdir(folder):
+        raise InputError(f"{flag} is no folder; name one with a binarised teacher corpus")
+    try:
+        distilled = load(folder)
+    except FileNotFoundError:
+        if split == task.cfg.train_subset:
+            raise InputError(
+                f"{flag} holds no {split} set of {task.cfg.source_lang}-"
+                f"{task.cfg.target_lang}; name the folder of a binarised teacher corpus"
+            ) from None
+        logger.info(f"{flag} has no {split} set: it is evaluated on the reference alone")
+        return reference
+    for language, ours in task.languages():
+        theirs = dictionaries.load_dictionary(folder, language)
+        if theirs is not None:
+            dictionaries.require_equal(theirs, ours, f"{flag}: its dictionary of {language}")
+    require_same_sources(reference, distilled, split, flag)
+    return TwoTargetDataset(reference, distilled)
 
 
 def require_same_sources(reference: Any, distilled: Any, split: str, flag: str) -> None:

@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
+
 
 def sha256(path: str | Path) -> str:
     """The hash of a file's bytes."""
@@ -31,3 +33,17 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
+
+
+def write_json(path: str | Path, everything: Any) -> None:
+    """Write the whole file of ``--json``, or none of it.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        write_atomically(Path(path), to_json(everything))
+    except OSError as error:
+        raise InputError(
+            f"--json {path} cannot be written ({error.strerror}); give a file in an existing folder"
+        ) from None

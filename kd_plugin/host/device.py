@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 import torch
@@ -11,16 +10,21 @@ from fairseq import utils
 from ..errors import InputError
 
 
-def device_of(given: argparse.Namespace) -> torch.device:
-    """The GPU; the CPU where there is none, or where ``--cpu`` is given.
+def device_of(fp16: bool = False, cpu: bool = False) -> torch.device:
+    """The GPU; the CPU where there is none, or where it is asked for with ``--cpu``.
 
     Raises:
         InputError: ``--fp16`` is given and no GPU is used.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() and not given.cpu else "cpu")
-    if given.fp16 and device.type == "cpu":
+    device = torch.device("cuda" if torch.cuda.is_available() and not cpu else "cpu")
+    if fp16 and device.type == "cpu":
         raise InputError("--fp16 needs a GPU, and none is used here; leave it out")
     return device
+
+
+def precision_of(fp16: bool) -> torch.dtype:
+    """Of a model under ``--fp16`` or without it."""
+    return torch.float16 if fp16 else torch.float32
 
 
 def moved(sample: Any, device: torch.device) -> Any:

@@ -1,49 +1,12 @@
-"""``fairseq-kd checkpoint``: the checkpoint of a run that a rule names.
-
-One rule for all systems of a table, stated in the signature of its scores: ``last``;
-``average:K``, the mean of the weights of the last K checkpoints that were kept; ``best-bleu`` on
-the valid set's references. A criterion's loss is no such rule: sequence-level distillation raises
-the perplexity of references while BLEU rises.
-"""
+"""The checkpoint of a run that a rule names: ``last``, ``average:K`` or ``best-bleu``."""
 
 from __future__ import annotations
 
-import argparse
-import re
 from pathlib import Path
-from typing import Any
 
-from ..commands.flags import declare
 from ..errors import InputError
 from ..teachers.checkpoints import read_checkpoint
 from .weights import average
-
-EXAMPLE = """  fairseq-kd checkpoint student --rule last
-  fairseq-kd checkpoint student --rule average:5
-      of a training with --save-interval-updates 1000 --keep-interval-updates 5
-  fairseq-kd checkpoint student --rule best-bleu
-      of one with --eval-bleu --best-checkpoint-metric bleu --maximize-best-checkpoint-metric"""
-
-
-def add_command(commands: Any) -> None:
-    """Register the command."""
-    parser = declare(
-        commands, "checkpoint", "the checkpoint of a run that a rule names", __doc__, EXAMPLE
-    )
-    parser.add_argument("folder", metavar="SAVE", type=Path, help="the run's --save-dir")
-    parser.add_argument(
-        "--rule", required=True, type=parse_rule, help="last, average:K or best-bleu"
-    )
-    parser.set_defaults(run=lambda given: print(choose(given.folder, given.rule)))
-
-
-def parse_rule(text: str) -> str:
-    """A rule's name, for argparse."""
-    if text not in ("last", "best-bleu") and not re.fullmatch("average:[1-9][0-9]*", text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no rule; give last, average:K with K checkpoints, or best-bleu"
-        )
-    return text
 
 
 def choose(folder: Path, rule: str) -> Path:

@@ -1,4 +1,4 @@
-"""``fairseq-kd average`` and ``fairseq-kd export``: checkpoints in, one checkpoint out."""
+"""Averaging and exporting: checkpoints in, one checkpoint out."""
 
 from __future__ import annotations
 
@@ -16,40 +16,6 @@ from omegaconf import OmegaConf
 
 from ..errors import InputError
 from ..teachers.checkpoints import read_checkpoint, recorded_dictionaries
-
-
-def add_command(commands: Any) -> None:
-    """Register the two commands."""
-    parser = commands.add_parser(
-        "average",
-        help="average the weights of checkpoints of one run",
-        description="Average the weights of checkpoints of one run; everything else is the last's.",
-        epilog="example: fairseq-kd average run/checkpoint{8,9,10}.pt --output run/average.pt",
-    )
-    parser.add_argument("checkpoints", nargs="+", metavar="CHECKPOINT", type=Path)
-    parser.add_argument("--output", required=True, type=Path)
-    parser.set_defaults(run=_average)
-
-    parser = commands.add_parser(
-        "export",
-        help="write a student that stock fairseq reads without this plugin",
-        description="Write a checkpoint of plain dictionaries and tensors, task `translation`, "
-        "which stock fairseq-generate reads under torch's safe loading and without this plugin.",
-        epilog="example: fairseq-kd export student/checkpoint_best.pt student.pt",
-    )
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path)
-    parser.add_argument("output", metavar="OUTPUT", type=Path)
-    parser.set_defaults(run=_export)
-
-
-def _average(given: argparse.Namespace) -> None:
-    average(given.checkpoints, given.output)
-    print(given.output)
-
-
-def _export(given: argparse.Namespace) -> None:
-    export(given.checkpoint, given.output)
-    print(given.output)
 
 
 def average(checkpoints: Sequence[Path], output: Path) -> None:

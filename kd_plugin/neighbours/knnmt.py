@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from fairseq.models import FairseqEncoderDecoderModel
@@ -21,33 +22,29 @@ from torch import Tensor
 from ..errors import InputError
 from ..host.paths import absolute
 from ..host.probabilities import is_plain_softmax
+from ..host.states import capture
 from ..teachers.retrieved import NeighbourBelief
 from ..teachers.stored import output_matrix, require_dictionaries
-from .keys import capture
+from .mixture import Mixture
 from .search import open_datastore
 
 
-class Mixture(NamedTuple):
-    """How the neighbours' distribution is mixed with the model's."""
+def translate_with_neighbours(models: Sequence[Any], task: Any) -> None:
+    """Let the model of a translation answer with its neighbours, where the task names a datastore.
 
-    k: int
-    weight: float  # lambda
-    temperature: float
-
-    def check(self) -> None:
-        """Refuse numbers that make no sense.
-
-        Raises:
-            InputError: the flag, its value and the rule.
-        """
-        if self.k < 1:
-            raise InputError(f"--knnmt-k {self.k} is too small; give at least 1")
-        if not 0 <= self.weight <= 1:
-            raise InputError(f"--knnmt-lambda {self.weight} is no share; give 0 to 1")
-        if not self.temperature > 0:
-            raise InputError(
-                f"--knnmt-temperature {self.temperature} is none; give a number above 0, such as 10"
-            )
+    Raises:
+        InputError: several models translate, or the datastore is not this model's.
+    """
+    cfg = task.cfg
+    if not cfg.knnmt_datastore:
+        return
+    if len(models) > 1:
+        raise InputError(
+            f"--knnmt-datastore {cfg.knnmt_datastore} has the states of one model and "
+            f"{len(models)} translate; give one checkpoint"
+        )
+    mixture = Mixture(cfg.knnmt_k, cfg.knnmt_lambda, cfg.knnmt_temperature)
+    NeighbourMemory(cfg.knnmt_datastore, mixture, task).attach(models[0])
 
 
 class NeighbourMemory:

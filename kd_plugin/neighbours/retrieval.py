@@ -1,31 +1,23 @@
-"""``fairseq-kd neighbours``: the nearest keys of a datastore for every target token of its subsets.
-
-What it writes is a teacher store for ``--criterion knn_kd``; training needs neither the datastore
-nor faiss. A token of the datastore is its own nearest neighbour, which the code of Yang et al.
-(2022) keeps; ``--own leave-out`` does not.
-"""
+"""The nearest keys of a datastore for every target token of a subset, written as a store."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..commands.flags import declare, require_positive
 from ..errors import InputError
-from ..files.shards import is_finished, parse_shard, shard_path, shard_rows
-from ..stores.layout import DTYPES, FORMAT, neighbour_fields, record_type
+from ..files.shards import is_finished, shard_path, shard_rows
+from ..stores.layout import FORMAT, neighbour_fields, record_type
 from ..stores.store import ENDING, Store, write_store
 from ..version import versions
 from .keys import Keys
-from .search import Search, faiss, open_datastore, recall
+from .search import Search, faiss, recall
 
-EXAMPLE = """  fairseq-kd neighbours datastore --subset train,valid --k 64 --output neighbours
-  fairseq-train data --criterion knn_kd --teacher-store neighbours ..."""
 SAMPLE = 500  # queries whose true neighbours are searched, too
 COPIED = (
     "languages", "sentences", "source_sha256", "target_sha256", "dictionary_sha256",
@@ -33,70 +25,81 @@ COPIED = (
 )  # fmt: skip
 
 
-def add_command(commands: Any) -> None:
-    """Register the command."""
-    summary = "store every target token's nearest neighbours in a datastore"
-    parser = declare(commands, "neighbours", summary, __doc__, EXAMPLE)
-    add = parser.add_argument
-    add("datastore", metavar="DATASTORE", type=Path, help="output of fairseq-kd datastore")
-    add("--subset", default="train,valid", help="(default: %(default)s)")
-    add("--k", type=int, default=64, help="neighbours of each token (default: %(default)s)")
-    add("--output", required=True, type=Path, help="folder of the store; run again to resume")
-    add(
-        "--own",
-        choices=["keep", "leave-out"],
-        default="keep",
-        help="what is done with a token's own entry in the datastore (default: %(default)s)",
-    )
-    add("--probes", type=int, default=32, help="lists of the index to search (default: 32)")
-    add("--refine", type=int, default=8, help="candidates for each neighbour (default: 8)")
-    add("--dtype", choices=DTYPES, default="float16", help="(default: %(default)s)")
-    add("--shard", default="0/1", metavar="I/N", help="part I of N, from 0 (default: all)")
-    add("--block-size", type=int, default=500, help="sentences that a kill can cost (default: 500)")
-    add("--cpu", action="store_true", help="do not use a GPU, though faiss has one")
-    parser.set_defaults(run=neighbours)
+@dataclass(frozen=True)
+class Wanted:
+    """What is kept of a token's neighbours, and how the work is cut."""
+
+    k: int = 64
+    own: str = "keep"  # or leave-out: a token's own entry in the datastore
+    dtype: str = "float16"
+    block_size: int = 500  # sentences that a kill can cost
+
+    def check(self, keys: int) -> None:
+        """Refuse to ask for more neighbours than there are keys.
+
+        Raises:
+            InputError: it is so.
+        """
+        if self.k + (self.own == "leave-out") > keys:
+            raise InputError(
+                f"--k {self.k} asks for more neighbours than the datastore has ({keys} "
+                "keys, own entry included); give fewer"
+            )
 
 
-def neighbours(given: argparse.Namespace) -> None:
-    """Write the neighbours of each subset."""
-    require_positive(given, "k", "probes", "refine", "block_size")
-    shard, shards = parse_shard(given.shard)
-    search_flags = {"probes": given.probes, "refine": given.refine}
-    store, search = open_datastore(given.datastore, "DATASTORE", gpu=not given.cpu, **search_flags)
-    wanted = given.k + (given.own == "leave-out")
-    if wanted > len(search.keys):
-        raise InputError(
-            f"--k {given.k} asks for more neighbours than the datastore has ({len(search.keys)} "
-            "keys, own entry included); give fewer"
-        )
+def write_neighbours(
+    store: Store,
+    search: Search,
+    wanted: Wanted,
+    output: Path,
+    subset: str,
+    shard: int = 0,
+    shards: int = 1,
+) -> str:
+    """Write one shard of a subset's neighbours, or go on with it.
+
+    Args:
+        store: what is searched.
+        search: by which it is searched.
+        wanted: what of it is kept.
+        output: folder of the store that is written.
+        subset: whose target tokens ask; its keys must be in the datastore's folder.
+        shard: of which this is one of ``shards``, from 0.
+
+    Returns:
+        The file, in a line.
+
+    Raises:
+        InputError: the subset's keys are not there; another process writes the file, or it was
+            begun with other settings; no room.
+    """
     pair = store.name.split(".")[-1]
-    for subset in given.subset.split(","):
-        queries = Store(given.datastore, f"{subset}.{pair}", "datastore")
-        own = given.own == "leave-out" and queries.name == store.name
-        rows = shard_rows(len(queries), shard, shards)
-        settings = {
-            "format": FORMAT,
-            "kind": "neighbours",
-            "subset": subset,
-            **{name: queries.settings[name] for name in COPIED},
-            "datastore": [manifest["sha256"] for _, manifest in store.shards],
-            "own": given.own,
-            "search": "exact" if search.index is None else search_flags,
-            "dtype": given.dtype,
-            "record": neighbour_fields(given.k, queries.settings["vocabulary"], given.dtype),
-            "block_size": given.block_size,
-            "versions": versions(faiss()),
-            "shard": f"{shard}/{shards}",
-            "rows": [rows.start, rows.stop],
-        }
-        path = shard_path(given.output, queries.name, shard, shards, ENDING)
-        if is_finished(path, settings):
-            print(f"{path} is complete: nothing to do")
-            continue
-        _tell_recall(search, Keys(queries), given.k)
-        asked = _Asked(search, queries, settings, given.k, own)
-        write_store(path, settings, asked.entry, given.block_size, asked.records)
-        print(path)
+    queries = Store(store.folder, f"{subset}.{pair}", "datastore")
+    own = wanted.own == "leave-out" and queries.name == store.name
+    rows = shard_rows(len(queries), shard, shards)
+    searched = {"probes": search.probes, "refine": search.refine}
+    settings = {
+        "format": FORMAT,
+        "kind": "neighbours",
+        "subset": subset,
+        **{name: queries.settings[name] for name in COPIED},
+        "datastore": [manifest["sha256"] for _, manifest in store.shards],
+        "own": wanted.own,
+        "search": "exact" if search.index is None else searched,
+        "dtype": wanted.dtype,
+        "record": neighbour_fields(wanted.k, queries.settings["vocabulary"], wanted.dtype),
+        "block_size": wanted.block_size,
+        "versions": versions(faiss()),
+        "shard": f"{shard}/{shards}",
+        "rows": [rows.start, rows.stop],
+    }
+    path = shard_path(output, queries.name, shard, shards, ENDING)
+    if is_finished(path, settings):
+        return f"{path} is complete: nothing to do"
+    _tell_recall(search, Keys(queries), wanted.k)
+    asked = _Asked(search, queries, settings, wanted.k, own)
+    write_store(path, settings, asked.entry, wanted.block_size, asked.records)
+    return str(path)
 
 
 def _tell_recall(search: Search, queries: Keys, k: int) -> None:

@@ -104,7 +104,7 @@ class Search:
         Raises:
             InputError: the index has changed, or faiss is missing.
         """
-        self.keys, self.refine = keys, refine
+        self.keys, self.probes, self.refine = keys, probes, refine
         self.library = faiss()
         self.gpu = gpu and getattr(self.library, "get_num_gpus", lambda: 0)() > 0
         self.index: Any = None

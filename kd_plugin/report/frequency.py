@@ -17,8 +17,8 @@ from fairseq.utils import split_paths
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ..data import dictionaries
 from ..errors import InputError
-from ..teachers import dictionaries
 
 BLOCK = 4096  # sentences counted at once
 

@@ -15,7 +15,6 @@ from sacrebleu.metrics import BLEU, CHRF
 from ..errors import InputError
 
 METRICS = ("BLEU", "chrF")  # M = 2
-TOKENIZERS = sorted(BLEU.TOKENIZERS)
 
 Counts = NDArray[np.int64]  # [..., D]: additive over sentences
 Scores = NDArray[np.float64]  # [..., M]: in points, 0 to 100

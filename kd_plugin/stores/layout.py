@@ -25,8 +25,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..files.names import DTYPES
+
 FORMAT = 1
-DTYPES = {"float16": "<f2", "float32": "<f4"}
 INDEX = np.dtype([("tokens", "<u2"), ("text", "<u4"), ("records", "<u4")])  # of each sentence
 
 Fields = list[list[Any]]  # [name, numpy's type, entries], as the manifest has them

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Optional, TypeVar
 
-import numpy as np
 from fairseq.data import LanguagePairDataset
 from fairseq.dataclass import FairseqDataclass
 from fairseq.optim.amp_optimizer import AMPOptimizer
@@ -19,21 +18,26 @@ from fairseq.tasks.translation import (
 )
 from fairseq.utils import resolve_max_positions, split_paths
 
-from ..data.stored import StoredDataset
-from ..data.two_targets import TwoTargetDataset, require_same_sources
+from ..data import dictionaries
+from ..data.two_targets import with_second_target
 from ..errors import InputError
 from ..host.decode_hook import add_decode_hook, width_of_states
 from ..host.paths import absolute
-from ..neighbours.knnmt import Mixture, NeighbourMemory
-from ..stores.store import Store
-from ..teachers import dictionaries
+from ..neighbours.knnmt import translate_with_neighbours
+from ..neighbours.mixture import FLAGS
 from ..teachers.checkpoints import load_teacher
 from ..teachers.live import LiveTeacher
+from ..teachers.positions import require_positions
 from ..teachers.stored import TeacherStore
 
 logger = logging.getLogger(__name__)
 
 Teacher = TypeVar("Teacher")
+
+
+def knnmt(name: str) -> dict[str, str]:
+    """The metadata of a flag that is kNN-MT's."""
+    return {"help": FLAGS[name][0]}
 
 
 @dataclass
@@ -61,17 +65,10 @@ class TeacherConfig(FairseqDataclass):  # type: ignore[misc]
             "gone"
         },
     )
-    knnmt_datastore: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "translate with the neighbours in this folder of fairseq-kd datastore (kNN-MT)"
-        },
-    )
-    knnmt_k: int = field(default=8, metadata={"help": "neighbours of a step of kNN-MT"})
-    knnmt_lambda: float = field(
-        default=0.5, metadata={"help": "the neighbours' share of the probability"}
-    )
-    knnmt_temperature: float = field(default=10.0, metadata={"help": "T of squared distances"})
+    knnmt_datastore: Optional[str] = field(default=None, metadata=knnmt("datastore"))
+    knnmt_k: int = field(default=8, metadata=knnmt("k"))
+    knnmt_lambda: float = field(default=0.5, metadata=knnmt("lambda"))
+    knnmt_temperature: float = field(default=10.0, metadata=knnmt("temperature"))
     distilled_data: Optional[str] = field(
         default=None,
         metadata={
@@ -162,16 +159,7 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
 
     def build_generator(self, models: Any, *args: Any, **kwargs: Any) -> Any:
         """fairseq's; with ``--knnmt-datastore`` the model is mixed with its neighbours."""
-        folder = self.cfg.knnmt_datastore
-        if folder:
-            if len(models) > 1:
-                raise InputError(
-                    f"--knnmt-datastore {folder} has the states of one model and {len(models)} "
-                    "translate; give one checkpoint"
-                )
-            cfg = self.cfg
-            mixture = Mixture(cfg.knnmt_k, cfg.knnmt_lambda, cfg.knnmt_temperature)
-            NeighbourMemory(folder, mixture, self).attach(models[0])
+        translate_with_neighbours(models, self)
         return super().build_generator(models, *args, **kwargs)
 
     # Training
@@ -241,18 +229,7 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         """The stores of ``--teacher-store``, opened and compared with this task."""
         if not self.cfg.teacher_store:
             return None
-        folders = split_paths(self.cfg.teacher_store)
-        if len(folders) != len(split_paths(self.cfg.data)):
-            raise InputError(
-                f"--teacher-store {self.cfg.teacher_store} names {len(folders)} folder(s) and the "
-                f"data {len(split_paths(self.cfg.data))}; give one for each, in the same order"
-            )
-        if self.cfg.num_batch_buckets:
-            raise InputError(
-                f"--num-batch-buckets {self.cfg.num_batch_buckets} changes the sentences, and "
-                "--teacher-store compares them; leave one of the two out"
-            )
-        return self._unless_gone(lambda: TeacherStore(folders, self, self.cfg.train_subset))
+        return self._unless_gone(lambda: TeacherStore.of_task(self))
 
     def _unless_gone(self, load: Callable[[], Teacher]) -> Optional[Teacher]:
         """What ``load`` gives; an evaluation of a finished run does without it, and says so."""
@@ -299,8 +276,13 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         if self.cfg.distilled_data:
             data = self._with_second_target(data, split, shard, combine)
         if self.method is not None and self.store is not None:
-            data = self._with_store(data, split, shard, self.store)
-        self._require_positions(data, split)
+            needed = split == self.cfg.train_subset
+            of_distilled = not self.method.teacher_reads_reference
+            data = self.store.attach(data, shard, split, needed, of_distilled)
+        positions = resolve_max_positions(self.max_positions(), self.student_positions)
+        teacher = self.__dict__.get("teacher")  # as far as a criterion asked for it
+        flag = f"--teacher-path {self.cfg.teacher_path}"
+        require_positions(data, positions, teacher, flag, split)
         self.datasets[split] = data
 
     def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
@@ -322,54 +304,8 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
                 f"{flag} names {len(folders)} folder(s) and the data {shards}; give one for each, "
                 "in the same order"
             )
-        if not os.path.isdir(folders[shard]):
-            raise InputError(f"{flag} is no folder; name one with a binarised teacher corpus")
-        try:
-            distilled = self.language_pairs(folders[shard], split, combine)
-        except FileNotFoundError:
-            if split == self.cfg.train_subset:
-                raise InputError(
-                    f"{flag} holds no {split} set of {self.cfg.source_lang}-"
-                    f"{self.cfg.target_lang}; name the folder of a binarised teacher corpus"
-                ) from None
-            logger.info(f"{flag} has no {split} set: it is evaluated on the reference alone")
-            return reference
-        for language, ours in self.languages():
-            theirs = dictionaries.load_dictionary(folders[shard], language)
-            if theirs is not None:
-                dictionaries.require_equal(theirs, ours, f"{flag}: its dictionary of {language}")
-        require_same_sources(reference, distilled, split, flag)
-        return TwoTargetDataset(reference, distilled)
 
-    def _with_store(self, data: Any, split: str, shard: int, store: TeacherStore) -> Any:
-        training = split == self.cfg.train_subset
-        if not training and store.find(shard, split) is None:
-            logger.info(f"{store.flag} has no {split} set: it is evaluated on gold metrics alone")
-            return data
+        def load(folder: str) -> Any:
+            return self.language_pairs(folder, split, combine)
 
-        def of_part(part: int) -> Store:
-            return store.open(shard, f"{split}{part or ''}")  # as fairseq names them
-
-        return StoredDataset(data, of_part, not self.method.teacher_reads_reference, store.flag)
-
-    def _require_positions(self, data: Any, split: str) -> None:
-        """Refuse a teacher that cannot read a sentence which the student will read."""
-        sizes = np.asarray(data.sizes).reshape(len(data), -1)  # source and target tokens [n, 2]
-        ours = np.array(resolve_max_positions(self.max_positions(), self.student_positions))
-        read = (sizes <= ours[: sizes.shape[1]]).all(1, keepdims=True)
-        if isinstance(data, StoredDataset):
-            data.require_records(np.ravel(read))
-        teacher = self.__dict__.get("teacher")  # as far as a criterion asked for it
-        if teacher is None:
-            return
-        theirs = np.array(teacher.max_positions())
-        beyond = read & (sizes > theirs[: sizes.shape[1]])
-        if beyond.any():
-            row, side = (int(i) for i in np.argwhere(beyond)[0])
-            name = ("source", "target")[side]
-            raise InputError(
-                f"--teacher-path {self.cfg.teacher_path} reads at most {theirs[side]} {name} "
-                f"tokens and line {row + 1} of {split} has {sizes[row, side]}; give a teacher with "
-                f"more positions, or --max-{name}-positions {theirs[side]} to leave such sentences "
-                "out"
-            )
+        return with_second_target(reference, load, folders[shard], self, split, flag)

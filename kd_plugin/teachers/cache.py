@@ -1,13 +1,9 @@
-"""``fairseq-kd cache``: what a teacher believes about every target token of a corpus, on disk.
-
-Distillation from the store needs no teacher in memory, and no teacher's forward pass in each epoch.
-docs/stores.md has the format, what the kept mass is, and where the defaults come from.
-"""
+"""What a teacher believes about every target token of a corpus, written as a store."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,90 +11,51 @@ import fairseq
 import numpy as np
 import torch
 
-from ..commands.flags import (
-    add_data_flags,
-    add_teacher_flags,
-    add_too_long,
-    add_work_flags,
-    declare,
-    require_positive,
-)
 from ..data.subset import fingerprint, fingerprint_of_sources, read_subset
 from ..errors import InputError
-from ..files.shards import is_finished, parse_shard, shard_path, shard_rows, subset_name
-from ..host.device import device_of
-from ..neighbours.keys import key_layer
-from ..stores.info import describe
-from ..stores.layout import DTYPES, FORMAT, INDEX, belief_fields, feature_fields
-from ..stores.store import ENDING, Store, entries_of, write_store
-from ..tasks.distillation import DistillationTask
+from ..files.shards import is_finished, shard_path, shard_rows, subset_name
+from ..host.states import key_layer
+from ..stores.layout import FORMAT, INDEX, belief_fields, feature_fields
+from ..stores.store import ENDING, entries_of, write_store
 from ..version import versions
-from .checkpoints import load_teacher
-from .kept import TAILS
 from .live import LiveTeacher
 from .recording import Recorder, output_layers
-from .stored import TeacherStore, special_ids
-from .verify import verify
-
-EXAMPLE = """  fairseq-kd cache data --path T.pt --subset train,valid --top-k 8 --output store
-  fairseq-train data --task distillation --criterion word_kd --teacher-store store ...
-  what is in it, and how far from the teacher: ... --info, ... --verify"""
+from .stored import special_ids
 
 
-def add_command(commands: Any) -> None:
-    """Register the command."""
-    summary = "store what a teacher believes, to train without it"
-    parser = declare(commands, "cache", summary, __doc__, EXAMPLE)
-    add = parser.add_argument
-    add_data_flags(parser, subset="train,valid")
-    add_teacher_flags(parser, required=False)
-    add("--output", required=True, type=Path, help="folder of the store; run again to resume")
-    add("--top-k", type=int, default=8, help="tokens to keep (default: %(default)s)")
-    add(
-        "--tail",
-        choices=TAILS,
-        default="uniform",
-        help="what training makes of the mass that is not kept (default: %(default)s)",
-    )
-    add("--features", action="store_true", help="keep decoder states: the whole distribution")
-    add("--dtype", choices=DTYPES, default="float16", help="(default: %(default)s)")
-    add("--max-tokens", type=int, default=4000, help="tokens in a batch (default: %(default)s)")
-    add_too_long(parser, "the teacher", "store nothing of them")
-    add("--info", action="store_true", help="write nothing; size, kept mass, entropy")
-    add("--verify", action="store_true", help="write nothing; compare with the live teacher")
-    add_work_flags(parser)
-    parser.set_defaults(run=cache, keys="output")
+@dataclass(frozen=True)
+class Keep:
+    """What is kept of a teacher, and how the work is cut."""
+
+    kind: str = "beliefs"  # or features
+    top_k: int = 8  # of beliefs: tokens that are kept
+    tail: str = "uniform"  # of beliefs: see .kept
+    dtype: str = "float16"
+    keys: str = "output"  # of features: see ..host.states
+    max_tokens: int = 4000  # in a batch
+    block_size: int = 2000  # sentences that a kill can cost
+    too_long: str = "error"  # or skip: sentences that the teacher has no positions for
+
+    def check(self, vocabulary: int) -> None:
+        """Refuse to keep more tokens than there are.
+
+        Raises:
+            InputError: it is so.
+        """
+        if self.kind == "beliefs" and self.top_k > vocabulary:
+            raise InputError(
+                f"--top-k {self.top_k} is more than the {vocabulary} entries of the target "
+                "dictionary; give at most these"
+            )
 
 
-def cache(given: argparse.Namespace) -> None:
-    """Write, describe or verify the stores of one or several subsets."""
-    require_positive(given, "top_k", "max_tokens", "block_size")
-    parse_shard(given.shard)
-    device = device_of(given)
-    task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
-    if not given.features and given.top_k > len(task.tgt_dict):
-        raise InputError(
-            f"--top-k {given.top_k} is more than the {len(task.tgt_dict)} entries of the target "
-            "dictionary; give at most these"
-        )
-    if given.info:
-        for subset in given.subset.split(","):
-            print(describe(Store(given.output, subset_name(task, subset))))
-        return
-    if not given.path:
-        raise InputError("--path is not given; name the teacher's checkpoint")
-    teacher = load_teacher(given.path, task, given.teacher_data, flag="--path")
-    teacher.to(device, torch.float16 if given.fp16 else torch.float32)
-    for subset in given.subset.split(","):
-        if given.verify:
-            store = TeacherStore([str(given.output)], task, subset, "--output")
-            verify(store, read_pairs(task, given.data, subset), teacher)
-        else:
-            write_subset(given, task, teacher, subset, device)
+def read_pairs(task: Any, subset: str) -> Any:
+    """A subset with targets.
 
-
-def read_pairs(task: Any, data: str, subset: str) -> Any:
-    """A subset with targets."""
+    Raises:
+        InputError: there is none, or a target is longer than a store's index can say.
+    """
+    data = task.cfg.data
     pairs = read_subset(task, data, subset)
     if pairs.tgt is None:
         raise InputError(f"--subset {subset}: {data} holds no targets of it")
@@ -112,36 +69,55 @@ def read_pairs(task: Any, data: str, subset: str) -> Any:
 
 
 def write_subset(
-    given: argparse.Namespace,
     task: Any,
     teacher: LiveTeacher,
+    keep: Keep,
+    output: Path,
     subset: str,
-    device: torch.device,
+    flag: str = "--path",
+    shard: int = 0,
+    shards: int = 1,
     is_done: Callable[[Path, Mapping[str, Any]], bool] = is_finished,
-) -> None:
-    """Write one shard of a subset's store, or go on with it, unless it is done."""
-    shard, shards = parse_shard(given.shard)
-    pairs = read_pairs(task, given.data, subset)
+) -> str:
+    """Write one shard of a subset's store, or go on with it, unless it is done.
+
+    Args:
+        task: of the binarised corpus.
+        teacher: on the device and in the precision in which it is to compute.
+        keep: what of it is kept.
+        output: folder of the store.
+        subset: whose targets the teacher is asked about.
+        flag: what names the teacher in errors.
+        shard: of which this is one of ``shards``, from 0.
+        is_done: whether a file that is there serves.
+
+    Returns:
+        The file, in a line.
+
+    Raises:
+        InputError: the teacher cannot read a sentence; another process writes the file, or it was
+            begun with other settings; no room.
+    """
+    pairs = read_pairs(task, subset)
     rows = shard_rows(len(pairs), shard, shards)
-    settings = settings_of(given, task, teacher, pairs, subset)
+    settings = settings_of(task, teacher, keep, output, pairs, subset)
     settings |= {"shard": f"{shard}/{shards}", "rows": [rows.start, rows.stop]}
-    path = shard_path(given.output, subset_name(task, subset), shard, shards, ENDING)
+    path = shard_path(output, subset_name(task, subset), shard, shards, ENDING)
     if is_done(path, settings):
-        print(f"{path} is complete: nothing to do")
-        return
-    recorder = Recorder(teacher, pairs, settings, device, f"--path {given.path}", subset)
-    write_store(path, settings, entries_of(pairs), given.block_size, recorder.records)
-    print(path)
+        return f"{path} is complete: nothing to do"
+    recorder = Recorder(teacher, pairs, settings, teacher.device, flag, subset)
+    write_store(path, settings, entries_of(pairs), keep.block_size, recorder.records)
+    return str(path)
 
 
 def settings_of(
-    given: argparse.Namespace, task: Any, teacher: LiveTeacher, pairs: Any, subset: str
+    task: Any, teacher: LiveTeacher, keep: Keep, output: Path, pairs: Any, subset: str
 ) -> dict[str, Any]:
     """Everything that determines a shard's bytes, but for which shard it is."""
     vocabulary = len(task.tgt_dict)
     settings = {
         "format": FORMAT,
-        "kind": "features" if given.features else "beliefs",
+        "kind": keep.kind,
         "subset": subset,
         "languages": [task.cfg.source_lang, task.cfg.target_lang],
         "sentences": len(pairs),
@@ -151,22 +127,22 @@ def settings_of(
         "vocabulary": vocabulary,
         "special_ids": special_ids(task.tgt_dict),
         "teacher_sha256": teacher.files,
-        "dtype": given.dtype,
-        "precision": "fp16" if given.fp16 else "fp32",
-        "max_tokens": given.max_tokens,
-        "block_size": given.block_size,
-        "too_long": given.too_long,
-        "device": "cuda" if next(teacher.models[0].parameters()).is_cuda else "cpu",
+        "dtype": keep.dtype,
+        "precision": "fp16" if teacher.dtype == torch.float16 else "fp32",
+        "max_tokens": keep.max_tokens,
+        "block_size": keep.block_size,
+        "too_long": keep.too_long,
+        "device": teacher.device.type,
         "versions": versions(fairseq, torch),
     }
-    if given.features:
-        layers = output_layers(teacher, given.output)
-        settings |= {"output": layers, "keys": given.keys}
+    if keep.kind == "features":
+        layers = output_layers(teacher, output)
+        settings |= {"output": layers, "keys": keep.keys}
         widths = [layer["width"] for layer in layers]
-        if given.keys == "ffn-input":
-            widths = [key_layer(teacher.models[0], given.keys).in_features]
-        settings["record"] = feature_fields(widths, vocabulary, given.dtype)
+        if keep.keys == "ffn-input":
+            widths = [key_layer(teacher.models[0], keep.keys).in_features]
+        settings["record"] = feature_fields(widths, vocabulary, keep.dtype)
     else:
-        settings["tail"] = given.tail
-        settings["record"] = belief_fields(given.top_k, vocabulary, given.dtype)
+        settings["tail"] = keep.tail
+        settings["record"] = belief_fields(keep.top_k, vocabulary, keep.dtype)
     return settings

@@ -13,11 +13,12 @@ from fairseq.data import data_utils
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.utils import split_paths
 
+from ..data import dictionaries
 from ..errors import InputError
 from ..files.whole import sha256
 from ..host.paths import absolute
-from . import dictionaries
 from .live import LiveTeacher
+from .proof import require_better_than_unigram
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def _load_member(path: str, flag: str, task: Any, teacher_data: str | None, data
     _check_sizes(state["model"], task, flag)
     model = build_model(cfg, state["model"], task, flag)
     if not proven:
-        dictionaries.require_better_than_unigram(LiveTeacher([model]), task, flag, data_flag)
+        require_better_than_unigram(LiveTeacher([model]), task, flag, data_flag)
     proof = "languages and dictionaries compared" if proven else "judged by its results"
     logger.info(f"teacher: {type(model).__name__} from {path} ({proof})")
     return model

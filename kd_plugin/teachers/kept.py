@@ -25,7 +25,6 @@ from torch import Tensor
 from ..errors import InputError
 from .targets import Belief, WholeBelief
 
-TAILS = ("renormalise", "uniform", "ghost")
 LEAST = 1e-30  # of r, so that its logarithm is finite
 
 

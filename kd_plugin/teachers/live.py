@@ -36,6 +36,22 @@ class LiveTeacher:
         """What the run's signature says of the teacher."""
         return "live." + "+".join(digest[:8] for digest in self.files)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        device: torch.device = self._like.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which precision it computes."""
+        dtype: torch.dtype = self._like.dtype
+        return dtype
+
+    @property
+    def _like(self) -> Any:
+        return next(p for p in self.models[0].parameters() if p.is_floating_point())
+
     def max_positions(self) -> tuple[float, float]:
         """The longest source and target, in tokens, that every member reads."""
         source, target = resolve_max_positions(*(model.max_positions() for model in self.models))

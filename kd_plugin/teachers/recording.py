@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.batches import batches, readable
+from ..data.batches import batches
 from ..errors import InputError
 from ..files.whole import sha256, write_atomically
 from ..host.device import moved
-from ..neighbours.keys import capture
+from ..host.states import capture
 from ..stores.layout import record_type
 from .live import LiveTargets, LiveTeacher, projects_features
+from .positions import readable
 
 SLICE = 1 << 18  # scores that are held at once, so that they stay in a processor's cache ...
 GPU_SLICE = 1 << 25  # ... and on a GPU, which should not wait for each of them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from fairseq.utils import split_paths
 from torch import Tensor
 
+from ..data.stored import StoredDataset
 from ..errors import InputError
 from ..files.shards import is_begun, subset_name
 from ..files.whole import sha256
@@ -19,6 +22,8 @@ from ..stores.store import Store
 from .kept import Kept, KeptBelief
 from .live import LiveTargets, Member
 from .retrieved import NeighbourTargets
+
+logger = logging.getLogger(__name__)
 
 
 class TeacherStore:
@@ -49,6 +54,27 @@ class TeacherStore:
         if self.kind == "features":
             self.layers = [_output_layer(self.folders[0], each) for each in self.settings["output"]]
 
+    @classmethod
+    def of_task(cls, task: Any) -> TeacherStore:
+        """The stores that a task's ``--teacher-store`` names, one for each folder of its data.
+
+        Raises:
+            InputError: another number of folders, or flags that change the text.
+        """
+        cfg = task.cfg
+        folders, data = split_paths(cfg.teacher_store), split_paths(cfg.data)
+        if len(folders) != len(data):
+            raise InputError(
+                f"--teacher-store {cfg.teacher_store} names {len(folders)} folder(s) and the "
+                f"data {len(data)}; give one for each, in the same order"
+            )
+        if cfg.num_batch_buckets:
+            raise InputError(
+                f"--num-batch-buckets {cfg.num_batch_buckets} changes the sentences, and "
+                "--teacher-store compares them; leave one of the two out"
+            )
+        return cls(folders, task, cfg.train_subset)
+
     @property
     def k(self) -> int:
         """Entries of a record; 0 for features."""
@@ -74,6 +100,28 @@ class TeacherStore:
         """The store of a subset; None where nobody began one."""
         begun = is_begun(self.folders[folder], subset_name(self.task, subset))
         return self.open(folder, subset) if begun else None
+
+    def attach(self, data: Any, folder: int, split: str, needed: bool, of_distilled: bool) -> Any:
+        """``data`` with the records of ``split``; as it is where there are none and none is needed.
+
+        Args:
+            data: a ``LanguagePairDataset``, or a :class:`TwoTargetDataset`.
+            folder: of the run's data folders, the one that ``data`` is of.
+            split: its name.
+            needed: whether it must have records.
+            of_distilled: whether they are of the teacher's text.
+
+        Raises:
+            InputError: there are none though needed, or they are of another text.
+        """
+        if not needed and self.find(folder, split) is None:
+            logger.info(f"{self.flag} has no {split} set: it is evaluated on gold metrics alone")
+            return data
+
+        def of_part(part: int) -> Store:
+            return self.open(folder, f"{split}{part or ''}")  # as fairseq names them
+
+        return StoredDataset(data, of_part, of_distilled, self.flag)
 
     def _require_ours(self, store: Store) -> None:
         require_dictionaries(store, self.task, self.flag)

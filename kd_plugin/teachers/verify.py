@@ -35,8 +35,8 @@ BUDGET = 1e-3  # relative, of the loss and of the gradient's norm
 SAMPLE = 1000  # sentences, evenly spaced
 
 
-def verify(store: TeacherStore, pairs: Any, teacher: LiveTeacher) -> None:
-    """Compare the store of a subset with its teacher, and print.
+def verify(store: TeacherStore, pairs: Any, teacher: LiveTeacher) -> str:
+    """Compare the store of a subset with its teacher; returns what was found, as lines of text.
 
     Args:
         store: of that subset.
@@ -65,7 +65,7 @@ def verify(store: TeacherStore, pairs: Any, teacher: LiveTeacher) -> None:
     sizes = np.maximum(pairs.src_sizes, pairs.tgt_sizes)
     for batch in batches(rows.tolist(), sizes, store.settings["max_tokens"]):
         tokens += _compare(store, data, teacher, batch.tolist(), rounding, of_step, truncation)
-    print(
+    found = (
         f"{store.flag}, {subset.name}: {len(pairs)} sentences are those of the data, and whole; "
         f"{tokens} tokens of {len(rows)} were compared\n"
         f"rounding, distillation term: {rounding}\nrounding, step of word_kd:   {of_step}\n"
@@ -73,8 +73,10 @@ def verify(store: TeacherStore, pairs: Any, teacher: LiveTeacher) -> None:
     )
     if max(of_step.of_loss, of_step.of_gradient) > BUDGET:
         raise InputError(
-            f"{store.flag}: rounding costs more than {BUDGET:g}; write it with --dtype float32"
+            f"{found}\n{store.flag}: rounding costs more than {BUDGET:g}; write it with --dtype "
+            "float32"
         )
+    return found
 
 
 class _Distance:

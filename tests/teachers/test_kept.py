@@ -11,7 +11,8 @@ from torch import Tensor
 
 from kd_plugin.errors import InputError
 from kd_plugin.teachers import WholeBelief
-from kd_plugin.teachers.kept import TAILS, Kept, KeptBelief
+from kd_plugin.files.names import TAILS
+from kd_plugin.teachers.kept import Kept, KeptBelief
 from kd_plugin.teachers.recording import largest, summary
 
 V, K, N = 13, 3, 7

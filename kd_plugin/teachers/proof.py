@@ -1,59 +1,21 @@
-"""Is the teacher's vocabulary ours? A fairseq checkpoint keeps no dictionary, so proof is sought.
+"""Is the teacher's vocabulary ours? Where nothing else proves it, its results have to.
 
-Token ids mean nothing without the dictionary: a teacher whose dictionary has the same size in
-another order trains a student on noise and nothing crashes.
+Token ids mean nothing without the dictionary, and a fairseq checkpoint keeps none: a teacher whose
+dictionary has the same size in another order trains a student on noise and nothing crashes.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
 from typing import Any
 
 import torch
-from fairseq.data import Dictionary
 from fairseq.utils import split_paths
 from torch import Tensor
 
 from ..errors import InputError
 
 SENTENCES_TO_JUDGE_BY = 64
-
-
-def fingerprint(dictionary: Any) -> str:
-    """sha256 of the symbols in their order; counts do not matter."""
-    return hashlib.sha256("\n".join(dictionary.symbols).encode()).hexdigest()
-
-
-def load_dictionary(folder: str, language: str) -> Any | None:
-    """``folder/dict.language.txt``, or None where there is none."""
-    path = os.path.join(folder, f"dict.{language}.txt")
-    return Dictionary.load(path) if os.path.isfile(path) else None
-
-
-def require_equal(theirs: Any, ours: Any, whose: str) -> None:
-    """Compare two dictionaries by content and order.
-
-    Raises:
-        InputError: they differ; ``whose`` starts the message, the first difference ends it.
-    """
-    if theirs.symbols == ours.symbols:
-        return
-    if len(theirs) != len(ours):
-        difference = f"it has {len(theirs)} entries and this run's {len(ours)}"
-    else:
-        pairs = enumerate(zip(theirs.symbols, ours.symbols))
-        row, (their, our) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
-        if sorted(theirs.symbols) == sorted(ours.symbols):
-            their = f"{their!r} (the same entries in another order)"
-        else:
-            their = repr(their)
-        difference = f"entry {row} is {our!r} here and there {their}"
-    raise InputError(
-        f"{whose} is not this run's: {difference}; binarise both corpora with one dictionary "
-        "(fairseq-preprocess --srcdict/--tgtdict)"
-    )
 
 
 def require_better_than_unigram(teacher: Any, task: Any, flag: str, data_flag: str) -> None:

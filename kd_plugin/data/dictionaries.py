@@ -1,0 +1,46 @@
+"""Two dictionaries are the same when they have the same entries in the same order."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Any
+
+from fairseq.data import Dictionary
+
+from ..errors import InputError
+
+
+def fingerprint(dictionary: Any) -> str:
+    """sha256 of the symbols in their order; counts do not matter."""
+    return hashlib.sha256("\n".join(dictionary.symbols).encode()).hexdigest()
+
+
+def load_dictionary(folder: str, language: str) -> Any | None:
+    """``folder/dict.language.txt``, or None where there is none."""
+    path = os.path.join(folder, f"dict.{language}.txt")
+    return Dictionary.load(path) if os.path.isfile(path) else None
+
+
+def require_equal(theirs: Any, ours: Any, whose: str) -> None:
+    """Compare two dictionaries by content and order.
+
+    Raises:
+        InputError: they differ; ``whose`` starts the message, the first difference ends it.
+    """
+    if theirs.symbols == ours.symbols:
+        return
+    if len(theirs) != len(ours):
+        difference = f"it has {len(theirs)} entries and this run's {len(ours)}"
+    else:
+        pairs = enumerate(zip(theirs.symbols, ours.symbols))
+        row, (their, our) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
+        if sorted(theirs.symbols) == sorted(ours.symbols):
+            their = f"{their!r} (the same entries in another order)"
+        else:
+            their = repr(their)
+        difference = f"entry {row} is {our!r} here and there {their}"
+    raise InputError(
+        f"{whose} is not this run's: {difference}; binarise both corpora with one dictionary "
+        "(fairseq-preprocess --srcdict/--tgtdict)"
+    )

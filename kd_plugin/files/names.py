@@ -1,0 +1,21 @@
+"""Names that flags choose from and that files keep; reading them needs no library."""
+
+from __future__ import annotations
+
+import re
+
+DTYPES = {"float16": "<f2", "float32": "<f4"}  # of a store's numbers
+TAILS = ("renormalise", "uniform", "ghost")  # what a store's tokens that were not kept have
+KEYS = ("output", "ffn-input")  # of a datastore: knn-box and kNN-KD; Khandelwal et al. (2021)
+CHECKPOINT_RULES = "last, average:K with K checkpoints, or best-bleu"
+
+
+def parse_rule(text: str) -> str:
+    """A rule that chooses a run's checkpoint.
+
+    Raises:
+        ValueError: there is no such rule.
+    """
+    if text not in ("last", "best-bleu") and not re.fullmatch("average:[1-9][0-9]*", text):
+        raise ValueError(f"{text!r} is no rule; give {CHECKPOINT_RULES}")
+    return text
