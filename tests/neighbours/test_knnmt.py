@@ -16,8 +16,8 @@ from fairseq_cli import generate
 from kd_plugin.commands import cli
 from kd_plugin.errors import InputError
 
-from ..stores.test_neighbours import datastore, nearest_by_hand, tokens_and_keys
 from ..support import TINY, USER_DIR, build, distillation
+from .test_retrieval import datastore, nearest_by_hand, tokens_and_keys
 
 
 @pytest.fixture(scope="module", params=["output", "ffn-input"])

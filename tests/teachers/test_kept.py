@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from kd_plugin.errors import InputError
-from kd_plugin.teachers import WholeBelief
 from kd_plugin.files.names import TAILS
+from kd_plugin.teachers import WholeBelief
 from kd_plugin.teachers.kept import Kept, KeptBelief
 from kd_plugin.teachers.recording import largest, summary
 
