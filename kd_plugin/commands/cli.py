@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
 import kd_plugin
 
 from ..errors import InputError, MissingHostError
+from ..files.output import reason
 from ..version import __version__
 from . import (
     agreement,
@@ -58,6 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parsed.run(parsed)
     except (InputError, MissingHostError) as error:
         sys.exit(f"fairseq-kd: error: {error}")
+    except BrokenPipeError:  # whoever reads what is printed has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        sys.exit(f"fairseq-kd: error: {reason(error)}")
     except KeyboardInterrupt:
         sys.exit("fairseq-kd: stopped; run the same command again to go on")
     finally:

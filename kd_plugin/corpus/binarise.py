@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from fairseq.data import indexed_dataset
 
 from ..data.subset import fingerprint_of_sources, read_subset
 from ..errors import InputError
+from ..files.output import new_folder
 from ..files.shards import subset_name
 from ..files.whole import to_json, write_atomically
 from .records import Record, find_corpus, read_corpus
@@ -50,30 +50,25 @@ def binarise(
             f"{corpus} was made with other dictionaries than those of {data}; name the "
             "data folder that fairseq-kd generate was given"
         )
-    if output.exists():
-        raise InputError(f"--output {output} exists; give another, or remove it")
-    part = output.with_name(output.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    for file in Path(data).iterdir():
-        if file.name.startswith("dict.") or _is_other_subset(file.name, subset):
-            shutil.copy2(file, part / file.name)
     targets = _Targets(corpus, subset, pairs, undecoded)
-    sides = {
-        code: indexed_dataset.make_builder(str(part / f"{name}.{code}.bin"), "mmap", len(words))
-        for code, words in task.languages()
-    }
-    source_side, target_side = sides.values()
-    for record in read_corpus(shards):
-        tokens = targets.of(record)
-        if tokens is not None:
-            source_side.add_item(pairs.src[record["id"]])
-            target_side.add_item(tokens)
-    for code, builder in sides.items():
-        builder.finalize(str(part / f"{name}.{code}.idx"))
-    content = {"corpus": settings, "counts": targets.counts}
-    write_atomically(part / "corpus.json", to_json(content))
-    os.replace(part, output)
+    with new_folder(output) as part:
+        for file in Path(data).iterdir():
+            if file.name.startswith("dict.") or _is_other_subset(file.name, subset):
+                shutil.copy2(file, part / file.name)
+        sides = {
+            code: indexed_dataset.make_builder(str(part / f"{name}.{code}.bin"), "mmap", len(words))
+            for code, words in task.languages()
+        }
+        source_side, target_side = sides.values()
+        for record in read_corpus(shards):
+            tokens = targets.of(record)
+            if tokens is not None:
+                source_side.add_item(pairs.src[record["id"]])
+                target_side.add_item(tokens)
+        for code, builder in sides.items():
+            builder.finalize(str(part / f"{name}.{code}.idx"))
+        content = {"corpus": settings, "counts": targets.counts}
+        write_atomically(part / "corpus.json", to_json(content))
     return targets.counts
 
 

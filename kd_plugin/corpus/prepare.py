@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import sentencepiece
 from omegaconf import OmegaConf
 
 from ..errors import InputError
+from ..files.output import new_folder
 from ..files.whole import to_json, write_atomically
 from . import raw
 from .download import download
@@ -42,42 +43,50 @@ def prepare(
     """
     cfg: Any = OmegaConf.to_container(OmegaConf.load(config))
     settings = {"config": cfg, "train_pairs": train_pairs}
-    finished = output / "manifest.json"
-    if finished.exists():
+    if (output / "manifest.json").is_file():
+        _require_same(output, settings)
         return f"{output} is complete: nothing to do"
-    if output.exists():
-        raise InputError(f"--output {output} exists and is no prepared data; give another")
-    part = output.with_name(output.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    (part / "raw").mkdir(parents=True)
-    (part / "subwords").mkdir()
-    splits = _read_splits(cfg, config, output, folder, fetch)
-    dropped = _clean_training_set(splits, cfg, train_pairs)
-    for (split, code), lines in splits.items():
-        (part / "raw" / f"{split}.{code}").write_text("".join(f"{x}\n" for x in lines), "utf-8")
-    _cut(part, splits, cfg)
-    counts = {f"{split}.{code}": len(lines) for (split, code), lines in splits.items()}
-    manifest = {"settings": settings, "lines": counts, "dropped": dict(dropped)}
-    write_atomically(part / "manifest.json", to_json(manifest))
-    os.replace(part, output)
+    with new_folder(output) as part:
+        (part / "raw").mkdir()
+        (part / "subwords").mkdir()
+        splits = _read_splits(cfg, config, part, folder, fetch)
+        dropped = _clean_training_set(splits, cfg, train_pairs)
+        for (split, code), lines in splits.items():
+            text = "".join(f"{line}\n" for line in lines)
+            (part / "raw" / f"{split}.{code}").write_text(text, "utf-8")
+        _cut(part, splits, cfg)
+        counts = {f"{split}.{code}": len(lines) for (split, code), lines in splits.items()}
+        manifest = {"settings": settings, "lines": counts, "dropped": dict(dropped)}
+        write_atomically(part / "manifest.json", to_json(manifest))
     return f"{output}: {counts}, dropped {dict(dropped) or 'nothing'}"
+
+
+def _require_same(output: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse a finished folder that was made with other settings."""
+    made = json.loads((output / "manifest.json").read_text("utf-8"))["settings"]
+    ours = json.loads(json.dumps(settings))
+    theirs = {**made.pop("config"), **made}
+    ours = {**ours.pop("config"), **ours}
+    for name in {**theirs, **ours}:
+        if theirs.get(name) != ours.get(name):
+            raise InputError(
+                f"--output {output} was prepared with {name} {theirs.get(name)} and this command "
+                f"says {ours.get(name)}; give another --output, or remove that one"
+            )
 
 
 Splits = dict[tuple[str, str], list[str]]
 
 
-def _read_splits(
-    cfg: Any, config: Path, output: Path, raw_files: Path | None, fetch: bool
-) -> Splits:
+def _read_splits(cfg: Any, config: Path, part: Path, raw_files: Path | None, fetch: bool) -> Splits:
     folder = raw_files
     if cfg.get("generator") == "toy":
         from .toy import write_toy_corpus
 
-        folder = output.with_name(output.name + ".toy")
-        shutil.rmtree(folder, ignore_errors=True)
+        folder = part / "toy"
         write_toy_corpus(folder, **cfg["toy"])
     elif fetch:
-        folder = _download(cfg, config, output, raw_files)
+        folder = _download(cfg, config, part, raw_files)
     elif folder is None:
         more = ", or --download" if "download" in cfg else ""
         raise InputError(
@@ -97,12 +106,12 @@ def _read_splits(
     return splits
 
 
-def _download(cfg: Any, config: Path, output: Path, raw_files: Path | None) -> Path:
+def _download(cfg: Any, config: Path, part: Path, raw_files: Path | None) -> Path:
     if raw_files is not None:
         raise InputError(f"--from {raw_files} and --download are two places; give one of them")
     if "download" not in cfg:
         raise InputError(f"--download: {config} names no address (download:); give --from FOLDER")
-    folder: Path = output.with_name(output.name + ".download")
+    folder: Path = part.with_suffix(".kd-download")  # kept where one of them fails
     files = {
         f"{stems[0]}.{code}": cfg.get("sha256", {}).get(f"{split}.{code}")
         for split, stems in _stems(cfg).items()

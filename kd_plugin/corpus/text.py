@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..files.whole import write_atomically
+from ..files.output import new_file
 from .records import find_corpus, read_corpus
 
 
@@ -25,7 +25,8 @@ def write_text(corpus: Path, name: str, output: Path) -> int:
     for record in read_corpus(find_corpus(corpus, name)):
         best = record["hypotheses"][0]["text"] if record["hypotheses"] else ""
         lines.append(joined(best))
-    write_atomically(output, "".join(f"{line}\n" for line in lines))
+    with new_file(output) as part:
+        part.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     return len(lines)
 
 

@@ -9,7 +9,6 @@ the file is complete where the manifest exists.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import io
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from .output import explained, way_out
 from .whole import to_json, write_atomically
 
 
@@ -51,11 +51,13 @@ class BlockWriter:
         self.path = path
         self.notes: list[Any] = []
         self._ends: list[int] = [0]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._journal = open(_beside(path, "journal"), "a+b", buffering=0)  # noqa: SIM115
-        self._lock()
-        self._take_back()
-        self._part = open(_beside(path, "part"), "a+b", buffering=0)  # noqa: SIM115
+        with explained(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._journal = open(_beside(path, "journal"), "a+b", buffering=0)  # noqa: SIM115
+            self._lock()
+            self._require_unfinished()
+            self._take_back()
+            self._part = open(_beside(path, "part"), "a+b", buffering=0)  # noqa: SIM115
         self._recover(to_json(settings))
 
     def write(self, content: bytes, note: Any) -> None:
@@ -69,11 +71,9 @@ class BlockWriter:
             end = self._ends[-1] + len(content)
             self._add_line({"end": end, "sha256": _hash(content), "note": note})
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise
             raise InputError(
-                f"{self.path}: {error.strerror}; {len(self.notes)} blocks are safe: make room and "
-                "run the same command again"
+                f"{self.path}: {error.strerror}; {len(self.notes)} blocks are safe: "
+                f"{way_out(error)}"
             ) from error
         self.notes.append(note)
         self._ends.append(end)
@@ -105,6 +105,15 @@ class BlockWriter:
                 f"{self.path} is being written by another process; wait for it, or give another "
                 "--output"
             ) from None
+
+    def _require_unfinished(self) -> None:
+        """Look again under the lock: another process may have finished the file meanwhile."""
+        if read_manifest(self.path) is not None:
+            _beside(self.path, "journal").unlink()
+            raise InputError(
+                f"{self.path} was finished by another process just now; run the same command again "
+                "to see whether it is what you want"
+            )
 
     def _take_back(self) -> None:
         """A file without its manifest was moved into place just before the writer was killed."""

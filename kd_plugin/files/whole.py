@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from .output import explained
 
 
 def sha256(path: str | Path) -> str:
@@ -27,23 +27,22 @@ def to_json(value: Any) -> str:
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a whole file (text as UTF-8), or none of it."""
-    part = path.with_name(path.name + ".part")
-    with open(part, "wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.kd-part")
+    try:
+        with open(part, "xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
-def write_json(path: str | Path, everything: Any) -> None:
+def write_json(path: str | Path, everything: Any, flag: str = "--json") -> None:
     """Write the whole file of ``--json``, or none of it.
 
     Raises:
         InputError: it cannot be written.
     """
-    try:
+    with explained(Path(path), flag):
         write_atomically(Path(path), to_json(everything))
-    except OSError as error:
-        raise InputError(
-            f"--json {path} cannot be written ({error.strerror}); give a file in an existing folder"
-        ) from None

@@ -43,5 +43,5 @@ def _average(folder: Path, count: int) -> Path:
     chosen = [kept[number] for number in sorted(kept)[-count:]]
     output = folder / f"average{count}.pt"
     if not output.exists() or output.stat().st_mtime <= chosen[-1].stat().st_mtime:
-        average(chosen, output)
+        average(chosen, output, replace=True)
     return output

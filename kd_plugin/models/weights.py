@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -15,15 +15,25 @@ from fairseq.tasks import TASK_DATACLASS_REGISTRY
 from omegaconf import OmegaConf
 
 from ..errors import InputError
+from ..files.output import new_file
 from ..teachers.checkpoints import read_checkpoint, recorded_dictionaries
 
 
-def average(checkpoints: Sequence[Path], output: Path) -> None:
+def average(checkpoints: Sequence[Path], output: Path, replace: bool = False) -> None:
     """Write the element-wise mean of the weights, summed in float64; the rest is the last's.
+
+    Args:
+        checkpoints: of one run.
+        output: the file; one that is there is replaced only with ``replace``.
 
     Raises:
         InputError: a file cannot be read, or the checkpoints are not of one architecture.
     """
+    with new_file(output, replace=replace) as part:
+        _save(_mean(checkpoints), part)
+
+
+def _mean(checkpoints: Sequence[Path]) -> dict[str, Any]:
     sums: dict[str, torch.Tensor] = {}
     for path in checkpoints:
         weights = read_checkpoint(str(path), str(path))["model"]
@@ -36,12 +46,12 @@ def average(checkpoints: Sequence[Path], output: Path) -> None:
                 sums[name] = sums[name] + weight.double() if name in sums else weight.double()
             else:
                 sums[name] = weight
-    state = torch.load(checkpoints[-1], map_location="cpu", weights_only=True)
+    state: dict[str, Any] = torch.load(checkpoints[-1], map_location="cpu", weights_only=True)
     for name, weight in state["model"].items():
         if weight.is_floating_point():
             state["model"][name] = (sums[name] / len(checkpoints)).to(weight.dtype)
     state.pop("last_optimizer_state", None)
-    _save(state, output)
+    return state
 
 
 def shapes(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
@@ -73,7 +83,8 @@ def export(checkpoint: Path, output: Path) -> None:
         "task_state": {},
         "origin": {"signature": str(state["task_state"].get("signature", ""))},
     }
-    _save(plain, output)
+    with new_file(output, "OUTPUT") as part:
+        _save(plain, part)
 
 
 def _require_stock_architecture(cfg: Any, checkpoint: Path) -> None:
@@ -94,8 +105,7 @@ def _plain(cfg: Any) -> dict[str, Any]:
     return container
 
 
-def _save(state: Any, output: Path) -> None:
-    output.parent.mkdir(parents=True, exist_ok=True)
-    part = output.with_name(output.name + ".part")
-    torch.save(state, part)
-    os.replace(part, output)
+def _save(state: Any, part: Path) -> None:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)  # which would turn a full disk into an error of its own
+    part.write_bytes(buffer.getbuffer())

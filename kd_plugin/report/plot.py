@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
+from ..files.output import new_file
 from .comparison import System
 
 
@@ -36,6 +37,5 @@ def draw(systems: Sequence[System], metric: str, note: str, path: Path) -> None:
     axes.grid(axis="x", alpha=0.3)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    part = path.with_name(path.name + ".part")
-    figure.savefig(part, format="png", dpi=150, metadata={"Software": None})
-    part.replace(path)
+    with new_file(path, "--plot", replace=True) as part:
+        figure.savefig(part, format="png", dpi=150, metadata={"Software": None})

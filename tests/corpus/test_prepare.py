@@ -196,12 +196,12 @@ def test_downloaded_files_are_the_same_text(raw: Path) -> None:
     site, output = Site(raw), raw.with_name("downloaded")
     site.prepare(output, "--download")
     assert lines(output / "raw" / "train.xx") == lines(run(raw) / "raw" / "train.xx")
-    assert not output.with_name("downloaded.download").exists()
+    assert not output.with_name(".downloaded.kd-download").exists()
 
 
 def test_a_download_that_fails_keeps_what_is_good(raw: Path) -> None:
     site, output = Site(raw), raw.with_name("downloaded")
-    kept = output.with_name("downloaded.download")
+    kept = output.with_name(".downloaded.kd-download")
     good = (site.folder / "second.yy.gz").read_bytes()
     for bad, words in (
         (None, r"second\.yy\.gz cannot be fetched .*; fetch the files by other means"),
@@ -232,3 +232,25 @@ def test_where_to_download_from(raw: Path) -> None:
         Site(raw).prepare(raw.with_name("o"), "--download", "--from", str(raw))
     with pytest.raises(SystemExit, match=r"give --from FOLDER .*, or --download$"):
         cli.main(["prepare", str(raw.with_name("site.yaml")), "--output", str(raw.with_name("o"))])
+
+
+def test_other_settings_on_a_finished_folder_are_refused(tmp_path: Path) -> None:
+    config, output = tmp_path / "toy.yaml", tmp_path / "out"
+    small = "train: 60, valid: 5, test: 5, references: 1, damage: 0, seed: 1"
+    text = (
+        f"generator: toy\ntoy: {{{small}}}\nlanguages: [de, en]\ntrain: train\nvalid: valid\n"
+        "tests: [test]\nsubwords: {type: bpe, joint: true, size: SIZE}\n"
+        "clean: {max_words: 100, max_ratio: 9}\n"
+    )
+    config.write_text(text.replace("SIZE", "120"))
+    command = ["prepare", str(config), "--output", str(output)]
+    cli.main(command)
+    with pytest.raises(
+        SystemExit, match="was prepared with train_pairs None and this command says 50"
+    ):
+        cli.main([*command, "--train-pairs", "50"])
+    config.write_text(text.replace("SIZE", "130"))
+    with pytest.raises(
+        SystemExit, match="was prepared with subwords .*120.* says .*130.*; give another"
+    ):
+        cli.main(command)
