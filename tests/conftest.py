@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from . import support
+from .stored import cache
 
 SIZES = {"train": 150, "valid": 23, "test": 11}
 
@@ -75,3 +76,31 @@ def second_teacher(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         4,
     )
     return folder / "checkpoint_last.pt"
+
+
+# Stores of the tests' teacher, written once.
+
+
+@pytest.fixture(scope="session")
+def vocabulary(data: Path) -> int:
+    return len(support.build(data, *support.TINY).task.tgt_dict)
+
+
+@pytest.fixture(scope="session")
+def whole(
+    data: Path, teacher: Path, vocabulary: int, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Every entry, in float32."""
+    folder = tmp_path_factory.mktemp("whole") / "store"
+    return cache(data, teacher, folder, "--top-k", vocabulary, "--dtype", "float32")
+
+
+@pytest.fixture(scope="session")
+def features(data: Path, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("features") / "store"
+    return cache(data, teacher, folder, "--features", "--dtype", "float32")
+
+
+@pytest.fixture(scope="session")
+def top8(data: Path, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cache(data, teacher, tmp_path_factory.mktemp("top8") / "store", "--block-size", 37)

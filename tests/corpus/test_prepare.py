@@ -251,6 +251,6 @@ def test_other_settings_on_a_finished_folder_are_refused(tmp_path: Path) -> None
         cli.main([*command, "--train-pairs", "50"])
     config.write_text(text.replace("SIZE", "130"))
     with pytest.raises(
-        SystemExit, match="was prepared with subwords .*120.* says .*130.*; give another"
+        SystemExit, match=r"was prepared with subwords .*120.* says .*130.*; give another"
     ):
         cli.main(command)

@@ -22,7 +22,7 @@ from kd_plugin.neighbours.keys import Keys
 from kd_plugin.neighbours.search import Search, build_index, recall
 from kd_plugin.stores.store import Store
 
-from ..stores.common import assert_stores_equal, cache, interrupt
+from ..stored import assert_stores_equal, cache, interrupt
 from ..support import TINY, build, distillation
 
 K = 5

@@ -11,8 +11,7 @@ from kd_plugin.errors import InputError
 from kd_plugin.stores.store import Store
 
 from .. import support
-from ..support import TINY, build, distillation, fairseq_train
-from .common import (
+from ..stored import (
     NAME,
     cache,
     damaged,
@@ -20,6 +19,7 @@ from .common import (
     step_from,
     word_kd,
 )
+from ..support import TINY, build, distillation, fairseq_train
 
 
 def read_all(data: Path, *flags: object) -> None:

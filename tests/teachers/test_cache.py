@@ -18,7 +18,7 @@ from kd_plugin.stores.store import Store
 from kd_plugin.teachers import recording
 
 from .. import support
-from ..stores.common import (
+from ..stored import (
     METHODS,
     assert_stores_equal,
     cache,

@@ -15,8 +15,8 @@ from kd_plugin.commands import cli
 from kd_plugin.files.blocks import manifest_path
 from kd_plugin.stores.layout import record_type
 
-from .. import support
-from ..support import TINY, build, distillation
+from . import support
+from .support import TINY, build, distillation
 
 NAME = "train.xx-yy.shard0-of-1.store"
 
