@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.machinery
+import importlib.util
 import os
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two threads stall on small models
 
 from pathlib import Path
+from typing import Any
 
+import fairseq.data
 import pytest
+
+from kd_plugin.host import mends
 
 from . import support
 from .stored import cache
@@ -76,6 +83,38 @@ def second_teacher(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         4,
     )
     return folder / "checkpoint_last.pt"
+
+
+# fairseq's batching, compiled and in Python.
+
+
+@pytest.fixture(scope="session")
+def compiled_batching() -> Any:
+    """fairseq's own compiled module."""
+    spec = importlib.machinery.PathFinder.find_spec(mends.FAST, fairseq.data.__path__)
+    if spec is None or spec.loader is None:
+        why = "fairseq's compiled batching is not installed; run ./scripts/setup.sh --compile"
+        if os.environ.get("CI"):
+            pytest.fail(why)
+        pytest.skip(why)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(params=["compiled", "pure"])
+def host(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both kinds of host, one after the other; the commands that are started see it, too."""
+    name = str(request.param)
+    if name == "compiled":
+        module = request.getfixturevalue("compiled_batching")
+        monkeypatch.delenv(mends.PURE, raising=False)
+    else:
+        module = mends.batching()
+        monkeypatch.setenv(mends.PURE, "1")
+    monkeypatch.setitem(sys.modules, mends.FAST, module)
+    monkeypatch.setattr("fairseq.data.data_utils_fast", module, raising=False)
+    return name
 
 
 # Stores of the tests' teacher, written once.

@@ -18,6 +18,7 @@ def batches(rows: Iterable[int], sizes: NDArray[Any], max_tokens: int) -> list[N
         sizes: tokens of every sentence of the corpus.
         max_tokens: of a batch, with its padding; one longer sentence is a batch of its own size.
     """
+    sizes = np.asarray(sizes, dtype=np.int64)  # which fairseq's compiled batching asks for
     order = np.array(sorted(rows, key=lambda row: (sizes[row], row)), dtype=np.int64)
     if len(order) == 0:
         return []

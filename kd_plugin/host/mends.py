@@ -10,6 +10,7 @@ import argparse
 import collections
 import importlib.machinery
 import importlib.util
+import os
 import sys
 import types
 import typing
@@ -29,7 +30,7 @@ def prepare() -> None:
     """Make the host ready; called once, when the package is imported."""
     register_checkpoint_classes()
     filter_warnings()
-    if importlib.util.find_spec(FAST) is None:
+    if importlib.util.find_spec(FAST) is None or os.environ.get(PURE):
         provide_batching()
 
 
@@ -92,12 +93,18 @@ def filter_warnings() -> None:
 # Batching without fairseq's compiled parts
 
 FAST = "fairseq.data.data_utils_fast"
+PURE = "KD_PLUGIN_PURE_BATCHING"  # set: use ours even where the compiled one is there
 
 
 def provide_batching() -> None:
     """Stand in for the one compiled module that translation needs."""
     import fairseq.data
 
+    sys.modules[FAST] = fairseq.data.data_utils_fast = batching()
+
+
+def batching() -> types.ModuleType:
+    """What stands in for it."""
     module = types.ModuleType(FAST, "Batching in Python; see kd_plugin.host.mends.")
     module.__spec__ = importlib.machinery.ModuleSpec(FAST, None)
     vars(module).update(
@@ -105,7 +112,7 @@ def provide_batching() -> None:
         batch_by_size_fn=_batch_by_size_fn,
         batch_fixed_shapes_fast=_batch_fixed_shapes,
     )
-    sys.modules[FAST] = fairseq.data.data_utils_fast = module
+    return module
 
 
 def batch_by_size(
