@@ -22,9 +22,9 @@
 data="$1" output="$2" model="$3" updates="$4" teacher="$5"
 shift 5
 
-"$ROOT/scripts/train.sh" "$data" "$output/stage1" "$model" "$@" --criterion annealing_kd \
+child "$ROOT/scripts/train.sh" "$data" "$output/stage1" "$model" "$@" --criterion annealing_kd \
     --teacher-path "$teacher" --anneal-updates "$updates" --max-update "$updates" \
     --eval-bleu --eval-bleu-remove-bpe sentencepiece --eval-bleu-args '{"beam":5}' \
     --best-checkpoint-metric bleu --maximize-best-checkpoint-metric
 best="$(fairseq-kd checkpoint "$output/stage1" --rule best-bleu)"
-"$ROOT/scripts/train.sh" "$data" "$output/stage2" "$model" "$@" --finetune-from-model "$best"
+child "$ROOT/scripts/train.sh" "$data" "$output/stage2" "$model" "$@" --finetune-from-model "$best"

@@ -15,7 +15,7 @@ fi
 
 # Print the header of the calling script, which is its help.
 show_help() {
-    sed -n '2,/^[^#]/p' "$0" | sed -e '/^[^#]/d' -e 's/^# \{0,1\}//'
+    sed -n -e '2,$ {' -e '/^#/!q' -e 's/^# \{0,1\}//p' -e '}' "$0"
     exit 0
 }
 
@@ -23,6 +23,72 @@ show_help() {
 die() {
     echo "$(basename "$0"): error: $*" >&2
     exit 1
+}
+
+# Stop with the end of a log file: die_with LOG MESSAGE.
+die_with() {
+    local log="$1"
+    shift
+    echo "--- the end of $log:" >&2
+    tail -n 15 "$log" >&2
+    echo "---" >&2
+    die "$*; the whole log: $log"
+}
+
+# End what a process started, and what that started, and the process itself.
+end_tree() {
+    local child
+    for child in $(pgrep -P "$1"); do end_tree "$child"; done
+    kill -TERM "$1" 2> /dev/null || true
+}
+
+# Children end with this script, however it ends.
+end_children() {
+    local child
+    for child in $(pgrep -P $$); do end_tree "$child"; done
+}
+stop() {
+    trap - TERM INT HUP
+    echo "$(basename "$0"): stopped; run the same command again to go on" >&8
+    exit 143
+}
+exec 8>&2 # where a stop is told, whatever is redirected when it comes
+trap end_children EXIT
+trap stop TERM INT HUP
+
+# Run a command so that a signal to this script reaches it at once.
+child() {
+    "$@" 8>&- &
+    wait "$!"
+}
+
+# How far something is, in a line that replaces itself at a prompt.
+tell() {
+    if [ -t 2 ]; then printf '\r\033[K%s' "$*" >&2; else echo "$*" >&2; fi
+}
+
+# The value of a flag in a command; of several the last: last_value --flag COMMAND...
+last_value() {
+    local flag="$1" before="" value="" word
+    shift
+    for word in "$@"; do
+        [ "$before" != "$flag" ] || value="$word"
+        before="$word"
+    done
+    echo "$value"
+}
+
+# The update that a training has reached by its log.
+update_of() {
+    tail -n 5 "$1" 2> /dev/null | grep -o 'num_updates[=: ]*[0-9]*' | grep -o '[0-9]*$' | tail -n 1
+}
+
+# One process works in a folder: lock FOLDER. Held until this script and its children have ended.
+lock() {
+    mkdir -p "$1"
+    exec 9>> "$1/.lock"
+    flock -n 9 || die "process $(tail -n 1 "$1/.lock") works in $1; wait for it, or end it"
+    echo "$$" > "$1/.lock"
 }
 
 # The value of a flag that must have one: need "$@" (the flag first).

@@ -17,6 +17,7 @@
 data="$1" teacher="$2" output="$3"
 shift 3
 
-fairseq-kd generate "$data" --path "$teacher" --output "$output/corpus" "$@"
+lock "$output"
+child fairseq-kd generate "$data" --path "$teacher" --output "$output/corpus" "$@"
 [ -e "$output/bin" ] ||
-    fairseq-kd binarise "$output/corpus" "$data" --output "$output/bin" --undecoded reference
+    child fairseq-kd binarise "$output/corpus" "$data" --output "$output/bin" --undecoded reference

@@ -21,18 +21,22 @@ shift 2
 config="$name"
 [ -f "$config" ] || config="$ROOT/configs/data/$name.yaml"
 [ -f "$config" ] || die "there is no data set $name; see configs/data"
-fairseq-kd prepare "$config" --output "$output/text" "$@"
+lock "$output"
+child fairseq-kd prepare "$config" --output "$output/text" "$@"
 
 [ ! -e "$output/bin" ] || exit 0
-languages() { sed -n 's/^languages: *\[\(.*\), *\(.*\)\].*/\1 \2/p' "$config"; }
-read -r source target < <(languages)
+read -r source target joint < <(python -c '
+import json, sys
+cfg = json.load(open(sys.argv[1]))["settings"]["config"]
+print(*cfg["languages"], cfg["subwords"]["joint"])' "$output/text/manifest.json")
 tests="" joined=()
+[ "$joint" = False ] || joined=(--joined-dictionary)
 for file in "$output"/text/subwords/test*."$source"; do
     tests="$tests,${file%."$source"}"
 done
-! grep -q 'joint: true' "$config" || joined=(--joined-dictionary)
 rm -rf "$output/bin.partial"
-fairseq-preprocess -s "$source" -t "$target" "${joined[@]}" --workers 1 \
+child fairseq-preprocess -s "$source" -t "$target" "${joined[@]}" --workers 1 \
     --trainpref "$output/text/subwords/train" --validpref "$output/text/subwords/valid" \
-    --testpref "${tests#,}" --destdir "$output/bin.partial" > "$output/preprocess.log"
+    --testpref "${tests#,}" --destdir "$output/bin.partial" > "$output/preprocess.log" 2>&1 ||
+    die_with "$output/preprocess.log" "fairseq-preprocess failed"
 mv "$output/bin.partial" "$output/bin"

@@ -5,7 +5,7 @@
 #                                [--checkpoint-rule RULE] [--data NAME [--from FOLDER | --download]]
 #                                [--teacher FILE] [--student FILE]
 #
-#   --output   where everything goes (default: quickstart)
+#   --output   where everything goes (default: quickstart, with --smoke quickstart-smoke)
 #   --seeds    students of each kind (default: 3, the fewest that allow a statement)
 #   --smoke    4,000 pairs, few updates, one seed, beam 2: checks that everything runs and claims nothing
 #   --checkpoint-rule  of every model: last (default), average:K of the last K at intervals of 50
@@ -26,7 +26,7 @@
 . "$(dirname "$0")/common.sh"
 [ "${1:-}" != --help ] || show_help
 
-output=quickstart seeds=3 data=toy smoke=0 from=() rule=last teacher="" student=""
+output="" seeds=3 data=toy smoke=0 from=() rule=last teacher="" student=""
 while [ "$#" -gt 0 ]; do
     case "$1" in
         --output) output="$(need "$@")" ;;
@@ -45,6 +45,7 @@ while [ "$#" -gt 0 ]; do
     esac
     shift 2
 done
+[ -n "$output" ] || output="quickstart$([ "$smoke" = 0 ] || echo -smoke)"
 teacher="${teacher:-$ROOT/configs/models/$data-teacher.args}"
 student="${student:-$ROOT/configs/models/$data-student.args}"
 rule_flags=()
@@ -58,11 +59,11 @@ case "$rule" in
     *) die "--checkpoint-rule $rule is unknown; give last, average:K or best-bleu" ;;
 esac
 
-"$ROOT/scripts/setup.sh"
+child "$ROOT/scripts/setup.sh"
 # shellcheck source=scripts/common.sh
 . "$ROOT/scripts/common.sh"
-export OMP_NUM_THREADS=1
-mkdir -p "$output"
+export OMP_NUM_THREADS=1 KD_QUIET=1
+lock "$output"
 
 pairs=() teacher_flags=() student_flags=()
 beam=5
@@ -79,12 +80,32 @@ say() { # say SHARE TEXT: SHARE of the work was done before this step
     if [ "$fresh" = 1 ] && [ "$finished" -gt 0 ] && [ "$spent" -gt 20 ]; then
         left=", about $((spent * (total - finished) / finished / 60 + 1)) min left"
     fi
+    [ ! -t 2 ] || printf '\r\033[K' >&2
     echo "[$((SECONDS / 60)) min] $2$left" >&2
 }
 
+# What moves, every ten seconds: the update of each training, the last line of each command's log.
+tell_progress() {
+    local log line now
+    while sleep 10 && kill -0 $$ 2> /dev/null; do
+        line=""
+        while read -r log; do
+            if [[ "$log" = */train.log ]]; then
+                now="update $(update_of "$log" || echo 0)"
+            else
+                now="$(tail -c 300 "$log" | tr '\r' '\n' | grep . | tail -n 1 | cut -c 1-60 || true)"
+            fi
+            line="$line$(basename "$(dirname "$log")")/$(basename "$log" .log): $now; "
+        done < <(find "$output" -name '*.log' -mmin -0.4 | sort)
+        [ -z "$line" ] || tell "[$((SECONDS / 60)) min] ${line%; }"
+    done
+}
+tell_progress 8>&- 9>&- &
+disown
+
 say 0 "data: $data"
-"$ROOT/scripts/prepare_data.sh" "$data" "$output/data" "${from[@]}" "${pairs[@]}" \
-    > "$output/prepare.log" 2>&1 || die "see the end of $output/prepare.log"
+child "$ROOT/scripts/prepare_data.sh" "$data" "$output/data" "${from[@]}" "${pairs[@]}" \
+    > "$output/prepare.log" 2>&1 || die_with "$output/prepare.log" "no data"
 bin="$output/data/bin"
 [ -f "$output/teacher/done" ] || fresh=1
 
@@ -109,12 +130,14 @@ run_students() { # run_students KIND FLAGS...: one for each seed, then its trans
         train "$kind.$seed" "$student" "${student_flags[@]}" --seed "$seed" "$@"
         "$ROOT/scripts/translate.sh" "$bin" "$(chosen "$kind.$seed")" test \
                 "$output/$kind.$seed.hyp" "${search[@]}" >> "$output/$kind.$seed/translate.log" 2>&1 ||
-            die "see the end of $output/$kind.$seed/translate.log"
+            die_with "$output/$kind.$seed/translate.log" "no translation"
     done
 }
-both() { # wait for two jobs
-    local job
-    for job in "$@"; do wait "$job" || die "a job failed; its message stands above"; done
+both() { # wait for two jobs; where one fails, the other is ended
+    local _
+    for _ in "$@"; do
+        wait -n || die "a job failed; its message stands above, and the other job is ended"
+    done
 }
 
 train teacher "$teacher" "${teacher_flags[@]}" --seed 1 &
@@ -128,21 +151,22 @@ say $((28 + seeds * 7)) "corpus, store and neighbours of the teacher, and studen
 (
     run_students word_kd --criterion word_kd --teacher-path "$path"
     "$ROOT/scripts/translate.sh" "$bin" "$path" test "$output/teacher.hyp" "${search[@]}" \
-        > "$output/teacher/translate.log" 2>&1 || die "see the end of $output/teacher/translate.log"
+        > "$output/teacher/translate.log" 2>&1 ||
+        die_with "$output/teacher/translate.log" "no translation"
     fairseq-kd cache "$bin" --path "$path" --output "$output/store" > "$output/cache.log" 2>&1 ||
-        die "see the end of $output/cache.log"
+        die_with "$output/cache.log" "no store"
     run_students word_kd_store --criterion word_kd --teacher-store "$output/store"
 ) &
 first="$!"
 (
     "$ROOT/scripts/generate_corpus.sh" "$bin" "$path" "$output/distilled" "${search[@]}" \
-        > "$output/generate.log" 2>&1 || die "see the end of $output/generate.log"
+        > "$output/generate.log" 2>&1 || die_with "$output/generate.log" "no corpus"
     run_students seq_kd --criterion seq_kd --distilled-data "$output/distilled/bin"
     {
         fairseq-kd datastore "$bin" --path "$path" --output "$output/datastore" &&
             fairseq-kd neighbours "$output/datastore" --k 8 --probes 8 \
                 --refine 4 --output "$output/neighbours"
-    } > "$output/neighbours.log" 2>&1 || die "see the end of $output/neighbours.log"
+    } > "$output/neighbours.log" 2>&1 || die_with "$output/neighbours.log" "no neighbours"
     run_students knn_kd --criterion knn_kd --teacher-store "$output/neighbours"
 ) &
 second="$!"
@@ -154,7 +178,9 @@ runs() { # the translations of a kind, separated by commas
     for ((seed = 1; seed <= seeds; seed++)); do list="$list,$output/$1.$seed.hyp"; done
     echo "${list#,}"
 }
-target="$(sed -n 's/^languages: *\[.*, *\(.*\)\].*/\1/p' "$ROOT/configs/data/$data.yaml")"
+target="$(python -c '
+import json, sys
+print(json.load(open(sys.argv[1]))["settings"]["config"]["languages"][1])' "$output/data/text/manifest.json")"
 fairseq-kd score --references "$output/data/text/raw/test.$target" --baseline none \
     --system "none=$(runs none)" --system "word_kd=$(runs word_kd)" \
     --system "word_kd_store=$(runs word_kd_store)" --system "knn_kd=$(runs knn_kd)" \

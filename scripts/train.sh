@@ -8,8 +8,9 @@
 #   MODEL    file of configs/models with the flags of architecture and optimisation
 #   --ranks  processes that train together (on a CPU, too)
 #
-# Run again it resumes; what is done is not done again. The criterion is cross-entropy unless the
-# flags say otherwise.
+# Run again it resumes; what is done is not done again; a second process in the same folder is
+# refused. The criterion is cross-entropy unless the flags say otherwise. How far it is stands on
+# standard error every ten seconds.
 #
 # example: ./scripts/train.sh work/toy/bin work/toy/teacher configs/models/toy-teacher.args --seed 1
 # example: ./scripts/train.sh work/toy/bin work/toy/word_kd configs/models/toy-student.args \
@@ -36,27 +37,45 @@ if [ -f "$save/done" ]; then
         die "$save was trained by another command; give another folder, or remove it"
     exit 0
 fi
-mkdir -p "$save"
+lock "$save"
+log="$save/train.log"
 
+tell_progress() {
+    local total update first="" spent left
+    total="$(last_value --max-update "${command[@]}")"
+    while sleep 10 && kill -0 $$ 2> /dev/null; do
+        update="$(update_of "$log")" || continue
+        spent="$SECONDS" left=""
+        [ -n "$first" ] || first="$update" SECONDS=0
+        if [ -n "$total" ] && [ "$update" -gt "$first" ]; then
+            left=", about $((spent * (total - update) / (update - first) / 60 + 1)) min left"
+        fi
+        tell "$(basename "$save"): update $update${total:+ of $total}$left"
+    done
+}
+if [ -z "${KD_QUIET:-}" ]; then
+    tell_progress 8>&- 9>&- &
+    disown
+fi
+
+fail() { die_with "$log" "training failed"; }
 if python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
-    fairseq-train "${command[@]}" --distributed-world-size "$ranks" >> "$save/train.log" 2>&1 ||
-        die "training failed; see the end of $save/train.log"
+    child fairseq-train "${command[@]}" --distributed-world-size "$ranks" >> "$log" 2>&1 || fail
 elif [ "$ranks" = 1 ]; then
-    fairseq-train "${command[@]}" --cpu >> "$save/train.log" 2>&1 ||
-        die "training failed; see the end of $save/train.log"
+    child fairseq-train "${command[@]}" --cpu >> "$log" 2>&1 || fail
 else
     port=$((20000 + RANDOM % 20000)) children=()
     for ((rank = 0; rank < ranks; rank++)); do
         fairseq-train "${command[@]}" --cpu --distributed-world-size "$ranks" \
             --distributed-rank "$rank" --distributed-init-method "tcp://localhost:$port" \
             --distributed-no-spawn --distributed-backend gloo --ddp-backend legacy_ddp \
-            >> "$save/train.log" 2>&1 &
+            >> "$log" 2>&1 8>&- &
         children+=("$!")
     done
     for _ in "${children[@]}"; do
         if ! wait -n; then
             kill "${children[@]}" 2> /dev/null || true # the others would wait for it for ever
-            die "training failed; see the end of $save/train.log"
+            fail
         fi
     done
 fi

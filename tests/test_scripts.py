@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -23,7 +26,7 @@ def calls(tmp_path: Path) -> Path:
     """Where the stand-ins of fairseq-train and fairseq-kd write how they were called."""
     (tmp_path / "fake").mkdir()
     for name, more in (
-        ("fairseq-train", 'exit "${TRAIN_RC:-0}"'),
+        ("fairseq-train", 'echo what the training said last; exit "${TRAIN_RC:-0}"'),
         ("fairseq-kd", ":"),
     ):
         path = tmp_path / "fake" / name
@@ -61,6 +64,7 @@ def test_help_is_the_header(name: str, calls: Path) -> None:
     assert f"usage: ./scripts/{name}" in done.stdout
     assert f"example: ./scripts/{name}" in done.stdout
     assert "set -euo" not in done.stdout
+    assert "shellcheck" not in done.stdout
     assert not calls.exists()
 
 
@@ -93,7 +97,8 @@ def test_train_passes_the_models_flags_and_ours(calls: Path, model: Path, tmp_pa
 def test_a_training_that_fails_is_not_done(calls: Path, model: Path, tmp_path: Path) -> None:
     done = run("train.sh", "DATA", tmp_path / "save", model, calls=calls, TRAIN_RC="3")
     assert done.returncode == 1
-    assert "train.sh: error: training failed; see the end of" in done.stderr
+    assert "train.sh: error: training failed; the whole log:" in done.stderr
+    assert "what the training said last" in done.stderr
     assert not (tmp_path / "save" / "done").exists()
     assert run("train.sh", "DATA", tmp_path / "save", model, calls=calls).returncode == 0
 
@@ -119,7 +124,75 @@ def test_a_rank_that_fails_ends_the_others(calls: Path, model: Path, tmp_path: P
     )
     done = run("train.sh", "DATA", tmp_path / "save", model, "--ranks", 2, calls=calls)
     assert done.returncode == 1
-    assert "training failed; see the end of" in done.stderr
+    assert "training failed; the whole log:" in done.stderr
+
+
+SLEEPS = """#!/usr/bin/env bash
+echo $$ >> "$CALLS.pids"
+exec sleep 1000
+"""
+
+
+def start(name: str, *arguments: object, calls: Path) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        "PATH": f"{calls.parent / 'fake'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "CALLS": str(calls),
+        "VIRTUAL_ENV": sys.prefix,
+        "KD_QUIET": "1",
+    }
+    command = [str(ROOT / "scripts" / name), *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path, lines: int = 1) -> list[int]:
+    """The processes whose numbers stand in a file."""
+    for _ in range(600):
+        if path.exists() and len(path.read_text().split()) >= lines:
+            return [int(pid) for pid in path.read_text().split()]
+        time.sleep(0.05)
+    raise TimeoutError(path)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_training_ends_with_its_script(
+    number: int, ranks: int, calls: Path, model: Path, tmp_path: Path
+) -> None:
+    (calls.parent / "fake" / "fairseq-train").write_text(SLEEPS)
+    script = start("train.sh", "DATA", tmp_path / "save", model, "--ranks", ranks, calls=calls)
+    pids = wait_for(Path(f"{calls}.pids"), ranks)
+    script.send_signal(number)
+    _, said = script.communicate(timeout=30)
+    assert script.returncode == 143
+    assert "train.sh: stopped; run the same command again to go on" in said
+    assert not any(is_alive(pid) for pid in pids)
+
+
+def test_two_processes_do_not_train_in_one_folder(calls: Path, model: Path, tmp_path: Path) -> None:
+    """Nor beside a training that outlived its script."""
+    (calls.parent / "fake" / "fairseq-train").write_text(SLEEPS)
+    script = start("train.sh", "DATA", tmp_path / "save", model, calls=calls)
+    (orphan,) = wait_for(Path(f"{calls}.pids"))
+    words = rf"train.sh: error: process {script.pid} works in .*save; wait for it, or end it"
+    second = run("train.sh", "DATA", tmp_path / "save", model, calls=calls)
+    assert re.search(words, second.stderr)
+    script.kill()
+    script.communicate()
+    assert re.search(words, run("train.sh", "D", tmp_path / "save", model, calls=calls).stderr)
+    os.kill(orphan, signal.SIGTERM)
+    (calls.parent / "fake" / "fairseq-train").write_text(FAKE)
+    while is_alive(orphan):
+        time.sleep(0.05)
+    assert run("train.sh", "DATA", tmp_path / "save", model, calls=calls).returncode == 0
 
 
 def test_a_corpus_is_generated_then_binarised(calls: Path, tmp_path: Path) -> None:
@@ -164,7 +237,8 @@ def test_translations_are_written_once(calls: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
     output.write_text("done\n")
     run("translate.sh", "DATA", "S.pt", "test1", output, calls=calls)
-    assert len(called(calls, "fairseq-kd")) == 2
+    assert len(called(calls, "fairseq-kd")) == 3  # generate, which refuses other settings
+    assert output.read_text() == "done\n"
 
 
 def test_data_are_prepared_for_fairseq(tmp_path: Path, calls: Path) -> None:
@@ -211,9 +285,9 @@ def test_arguments_that_are_missing_or_unknown(calls: Path, tmp_path: Path) -> N
 def test_the_verdict_needs_every_margin_and_three_seeds(tmp_path: Path) -> None:
     import json
 
-    def verdict(n: int, **means: float) -> tuple[int, str]:
+    def verdict(n: int, sd: float = 0.6, **means: float) -> tuple[int, str]:
         systems = [
-            {"name": name, "n": n, "scores": {"BLEU": {"mean": mean}}}
+            {"name": name, "n": n, "scores": {"BLEU": {"mean": mean, "sd": sd}}}
             for name, mean in means.items()
         ]
         path = tmp_path / "scores.json"
@@ -226,8 +300,11 @@ def test_the_verdict_needs_every_margin_and_three_seeds(tmp_path: Path) -> None:
     assert verdict(3, **good)[0] == 0
     assert "verdict: as it should be" in verdict(3, **good)[1]
     assert verdict(2, **good)[0] == 1
-    for name, less in (("teacher", 43.9), ("seq_kd", 41.9), ("word_kd", 40.9)):
-        assert verdict(3, **{**good, name: less})[0] == 1
+    # twice the standard error of a difference of two means of 3 runs: 2 * 0.6 * sqrt(2 / 3) = 0.98
+    for name, less in (("teacher", 42.9), ("seq_kd", 40.9), ("word_kd", 40.9)):
+        assert verdict(3, **{**good, name: less})[0] == 1, name
+    assert verdict(3, sd=0.7, **good)[0] == 1
+    assert verdict(3, sd=0.1, **{**good, "word_kd": 40.2})[0] == 0
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "configs" / "models").glob("*.args")), ids=str)
