@@ -54,10 +54,11 @@ def run(given: argparse.Namespace) -> None:
     require_positive(given, "max_tokens", "block_size")
     shard, shards = parse_shard(given.shard)
     from ..host.device import device_of, precision_of
+    from ..host.states import key_layer
     from ..neighbours.datastore import index, serves
-    from ..neighbours.search import faiss
+    from ..neighbours.search import check_index, faiss
     from ..tasks.distillation import DistillationTask
-    from ..teachers.cache import Keep, write_subset
+    from ..teachers.cache import Keep, read_pairs, write_subset
     from ..teachers.checkpoints import load_teacher
 
     faiss()
@@ -72,6 +73,8 @@ def run(given: argparse.Namespace) -> None:
         too_long=given.too_long,
     )  # fmt: skip
     subsets = given.subset.split(",")
+    keys = int(read_pairs(task, subsets[0]).tgt_sizes.sum())
+    check_index(given.index, keys, key_layer(teacher.models[0], given.keys).in_features)
     for subset in subsets:
         flag = f"--path {given.path}"
         print(write_subset(task, teacher, keep, given.output, subset, flag, shard, shards, serves))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files.shards import parse_shard
-from ..neighbours.mixture import FLAGS
+from ..neighbours.mixture import FLAGS, Mixture
 from .flags import (
     add_data_flags,
     add_device_flags,
@@ -48,6 +48,13 @@ def run(given: argparse.Namespace) -> None:
     """Write one shard of the corpus, or go on with it, and print what it holds."""
     shard, shards = parse_shard(given.shard)
     require_positive(given, "beam", "nbest", "max_len_b", "max_tokens", "block_size")
+    for name, least in (("max_len_a", 0), ("lenpen", -10)):
+        value = getattr(given, name)
+        if not least <= value <= 1000:  # nan is refused, too
+            flag = name.replace("_", "-")
+            raise InputError(f"--{flag} {value} is out of range; give {least} to 1000")
+    if given.knnmt_datastore:
+        Mixture(given.knnmt_k, given.knnmt_lambda, given.knnmt_temperature).check()
     if given.nbest > given.beam:
         raise InputError(
             f"--nbest {given.nbest} is more than a --beam of {given.beam} finds; raise --beam"

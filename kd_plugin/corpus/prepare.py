@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import sentencepiece
-from omegaconf import OmegaConf
 
 from ..errors import InputError
 from ..files.output import new_folder
 from ..files.whole import to_json, write_atomically
 from . import raw
+from .config import read_config
 from .download import download
 
 
@@ -41,7 +41,9 @@ def prepare(
     Raises:
         InputError: the files are not there, not whole, or not the ones that were meant.
     """
-    cfg: Any = OmegaConf.to_container(OmegaConf.load(config))
+    if train_pairs is not None and train_pairs < 1:
+        raise InputError(f"--train-pairs {train_pairs} is too small; give at least 1")
+    cfg = read_config(config)
     settings = {"config": cfg, "train_pairs": train_pairs}
     if (output / "manifest.json").is_file():
         _require_same(output, settings)
@@ -137,7 +139,7 @@ def _codes(cfg: Any, split: str) -> list[str]:
 def _clean_training_set(splits: Splits, cfg: Any, first: int | None) -> Counter[str]:
     """Drop pairs in place; valid and test sets are refused where they are not UTF-8."""
     for (split, code), lines in splits.items():
-        bad = [row for row, line in enumerate(lines) if "\ufffd" in line]
+        bad = [row for row, line in enumerate(lines) if line == raw.BAD]
         if split != "train" and bad:
             raise InputError(f"{split}.{code}, line {bad[0] + 1} is not UTF-8; mend the file")
     sides = [("train", code) for code in cfg["languages"]]
@@ -149,6 +151,11 @@ def _clean_training_set(splits: Splits, cfg: Any, first: int | None) -> Counter[
             dropped[reason] += 1
         else:
             kept.append(pair)
+    if not kept:
+        raise InputError(
+            f"no training pair is left: {dict(dropped) or 'the training set is empty'}; see clean "
+            "in the configuration"
+        )
     for number, side in enumerate(sides):
         splits[side] = [pair[number] for pair in kept]
     return dropped
@@ -158,7 +165,7 @@ def _why_useless(pair: Sequence[str], rules: Any) -> str | None:
     sizes = [len(line.split()) for line in pair]
     if not all(sizes):
         return "empty"
-    if any("\ufffd" in line for line in pair):
+    if raw.BAD in pair:
         return "not UTF-8"
     if max(sizes) > rules["max_words"]:
         return f"over {rules['max_words']} words"
@@ -176,15 +183,22 @@ def _cut(part: Path, splits: Splits, cfg: Any) -> None:
     for code in [source] if joint else [source, target]:
         prefix = part / "subwords" / ("joint" if joint else code)
         text = [part / "raw" / f"train.{c}" for c in ((source, target) if joint else (code,))]
-        sentencepiece.SentencePieceTrainer.train(
-            input=",".join(map(str, text)),
-            model_prefix=str(prefix),
-            model_type=rules["type"],
-            vocab_size=rules["size"],
-            character_coverage=1.0,
-            num_threads=1,
-            minloglevel=2,
-        )
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                input=",".join(map(str, text)),
+                model_prefix=str(prefix),
+                model_type=rules["type"],
+                vocab_size=rules["size"],
+                character_coverage=1.0,
+                num_threads=1,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            raise InputError(
+                f"subwords: no {rules['type']} of size {rules['size']} can be learned from the "
+                f"{len(splits['train', code])} training lines ({str(error).split(']')[-1].strip()})"
+                "; give a smaller size, or more text"
+            ) from None
         models[code] = sentencepiece.SentencePieceProcessor(model_file=f"{prefix}.model")
     for (split, code), lines in splits.items():
         if code in (source, target):

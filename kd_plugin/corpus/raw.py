@@ -9,6 +9,8 @@ from pathlib import Path
 
 from ..errors import InputError
 
+BAD = "\udcff"  # a character that no UTF-8 text has
+
 
 def exists(folder: Path, name: str) -> bool:
     """Whether the folder holds the file, plain or with ``.gz``."""
@@ -16,7 +18,7 @@ def exists(folder: Path, name: str) -> bool:
 
 
 def read_lines(folder: Path, name: str, expected: str | None) -> list[str]:
-    """Lines with white space normalised; ``\\ufffd`` stands for bytes that are not UTF-8.
+    """Lines with white space normalised; :data:`BAD` stands in those that are not UTF-8.
 
     Args:
         folder: where ``name`` or ``name.gz`` lies.
@@ -32,7 +34,14 @@ def read_lines(folder: Path, name: str, expected: str | None) -> list[str]:
     content = plain.read_bytes() if plain.exists() else unpack(packed.read_bytes(), packed)
     require_text(content, expected, folder / name)
     lines = content.removesuffix(b"\n").split(b"\n") if content else []
-    return [" ".join(line.decode(errors="replace").split()) for line in lines]
+    return [_text_of(line) for line in lines]
+
+
+def _text_of(line: bytes) -> str:
+    try:
+        return " ".join(line.decode().split())
+    except UnicodeDecodeError:
+        return BAD
 
 
 def unpack(packed: bytes, name: object) -> bytes:

@@ -3,9 +3,41 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import Any
 
 from ..errors import InputError
+
+
+def require_binarised(folder: str, source: str | None, target: str | None) -> None:
+    """Refuse what is no folder of ``fairseq-preprocess``, or one of other languages.
+
+    Args:
+        folder: of the data.
+        source, target: codes where they are given; fairseq takes either direction.
+
+    Raises:
+        InputError: what is missing.
+    """
+    if not os.path.isdir(folder):
+        raise InputError(f"the data folder {folder!r} does not exist; name a binarised corpus")
+    names = [name.split(".") for name in os.listdir(folder) if name.endswith((".idx", ".bin"))]
+    pairs = {tuple(parts[1].split("-")) for parts in names if len(parts) > 2 and "-" in parts[1]}
+    if not pairs:
+        raise InputError(
+            f"the data folder {folder!r} holds no binarised corpus; make one with "
+            "fairseq-preprocess, or ./scripts/prepare_data.sh"
+        )
+    for flag, code in (("--source-lang", source), ("--target-lang", target)):
+        known = sorted({name for pair in pairs for name in pair})
+        if code is not None and code not in known:
+            raise InputError(f"{flag} {code} is no language of {folder}; give one of {known}")
+    for code in (source, target) if source and target else sorted(pairs)[0]:
+        if not os.path.isfile(os.path.join(folder, f"dict.{code}.txt")):
+            raise InputError(
+                f"{folder} lacks dict.{code}.txt, the dictionary that fairseq-preprocess wrote "
+                "beside the data; put it back"
+            )
 
 
 def read_subset(task: Any, data: str, subset: str) -> Any:

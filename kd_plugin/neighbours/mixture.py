@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from ..errors import InputError
@@ -34,7 +35,7 @@ class Mixture(NamedTuple):
             raise InputError(f"--knnmt-k {self.k} is too small; give at least 1")
         if not 0 <= self.weight <= 1:
             raise InputError(f"--knnmt-lambda {self.weight} is no share; give 0 to 1")
-        if not self.temperature > 0:
+        if not 0 < self.temperature < math.inf:
             raise InputError(
                 f"--knnmt-temperature {self.temperature} is none; give a number above 0, such as 10"
             )

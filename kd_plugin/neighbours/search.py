@@ -53,20 +53,45 @@ def index_factory(keys: int, width: int) -> str:
     return f"IVF{lists},PQ{codes}x4fsr"
 
 
+def check_index(factory: str, keys: int, width: int) -> None:
+    """Refuse an index that cannot be made, before the keys are written.
+
+    Args:
+        factory: exact, auto, or a name for faiss' ``index_factory``.
+        keys: how many there will be.
+        width: D of each.
+
+    Raises:
+        InputError: faiss does not know it, or it has more lists than there are keys.
+    """
+    if factory in ("exact", "auto"):
+        return
+    inverted = faiss().try_extract_index_ivf(_index_of(factory, width))
+    if inverted and inverted.nlist > keys:
+        raise InputError(
+            f"--index {factory} has {inverted.nlist} lists and there are {keys} keys; give fewer "
+            "lists, exact or auto"
+        )
+
+
+def _index_of(factory: str, width: int) -> Any:
+    try:
+        return faiss().index_factory(width, factory)
+    except RuntimeError as error:
+        reason = str(error).split(":")[-1].strip()
+        raise InputError(
+            f"--index {factory} is no index that faiss can make of keys of {width} numbers "
+            f"({reason}); give exact or auto, or another name"
+        ) from None
+
+
 def build_index(keys: Keys, factory: str, path: Path, seed: int = 1234) -> None:
     """Train an index on evenly spaced keys, add all, and write it to ``path``.
 
     Raises:
         InputError: faiss does not know the factory, or it does not fit the keys.
     """
-    library = faiss()
-    try:
-        index = library.index_factory(keys.width, factory)
-    except RuntimeError as error:
-        raise InputError(
-            f"--index {factory} is no index that faiss can make of keys of {keys.width} numbers "
-            f"({error}); give exact or auto, or another name"
-        ) from None
+    library, index = faiss(), _index_of(factory, keys.width)
     inverted = library.try_extract_index_ivf(index)
     lists = inverted.nlist if inverted else 1
     if inverted:

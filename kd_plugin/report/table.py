@@ -55,10 +55,15 @@ def value(score: Score) -> str:
     return text
 
 
+def rounded(number: float, form: str = ".2f") -> str:
+    """A number as text, without the sign of what is rounded to zero."""
+    return format(round(number, 2) + 0.0, form)
+
+
 def difference(score: Score) -> str:
     if score.difference is None:
         return ""
-    return f"{score.difference:+.2f}" + (" *" if score.significant else "")
+    return rounded(score.difference, "+.2f") + (" *" if score.significant else "")
 
 
 def remarks(systems: Sequence[System], baseline: str | None, shuffles: int, seed: int) -> list[str]:

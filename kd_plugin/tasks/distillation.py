@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Optional, TypeVar
@@ -19,6 +18,7 @@ from fairseq.tasks.translation import (
 from fairseq.utils import resolve_max_positions, split_paths
 
 from ..data import dictionaries
+from ..data.subset import require_binarised
 from ..data.two_targets import with_second_target
 from ..errors import InputError
 from ..host.decode_hook import add_decode_hook, width_of_states
@@ -106,8 +106,7 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
     def setup_task(cls, cfg: Any, **kwargs: Any) -> "DistillationTask":
         """Build the task; ``from_checkpoint=True`` when a finished run is only evaluated."""
         folder = split_paths(cfg.data)[0] if cfg.data else ""
-        if not os.path.isdir(folder):
-            raise InputError(f"the data folder {folder!r} does not exist; name a binarised corpus")
+        require_binarised(folder, cfg.source_lang, cfg.target_lang)
         task: DistillationTask = super().setup_task(cfg, **kwargs)
         task.from_checkpoint = bool(kwargs.get("from_checkpoint"))
         return task
@@ -273,6 +272,8 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         shards = split_paths(self.cfg.data)
         shard = (epoch - 1) % len(shards) if split == self.cfg.train_subset else 0
         data: Any = self.language_pairs(shards[shard], split, combine)
+        if split == self.cfg.train_subset and not len(data):
+            raise InputError(f"the {split} set of {shards[shard]} is empty; name other data")
         if self.cfg.distilled_data:
             data = self._with_second_target(data, split, shard, combine)
         if self.method is not None and self.store is not None:

@@ -139,7 +139,7 @@ def settings_of(
         layers = output_layers(teacher, output)
         settings |= {"output": layers, "keys": keep.keys}
         widths = [layer["width"] for layer in layers]
-        if keep.keys == "ffn-input":
+        if keep.keys != "output":
             widths = [key_layer(teacher.models[0], keep.keys).in_features]
         settings["record"] = feature_fields(widths, vocabulary, keep.dtype)
     else:

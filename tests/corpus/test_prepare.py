@@ -163,7 +163,7 @@ def test_a_file_of_another_version_is_refused(raw: Path) -> None:
 
 def test_no_folder_is_given(raw: Path) -> None:
     config = raw.with_name("config.yaml")
-    config.write_text(CONFIG)
+    config.write_text(CONFIG.replace("JOINT", "true"))
     with pytest.raises(SystemExit, match=r"give --from FOLDER with its files .somewhere"):
         cli.main(["prepare", str(config), "--output", str(raw.with_name("o"))])
 
