@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ..errors import InputError
@@ -31,9 +32,9 @@ def choose(folder: Path, rule: str) -> Path:
 
 
 def _average(folder: Path, count: int) -> Path:
-    kept = {int(path.stem.split("_")[2]): path for path in folder.glob("checkpoint_*_*.pt")}
+    kept = _numbered(folder, r"checkpoint_\d+_(\d+)\.pt")
     if not kept:  # a training that kept one for each epoch
-        kept = {int(p.stem[10:]): p for p in folder.glob("checkpoint[0-9]*.pt")}
+        kept = _numbered(folder, r"checkpoint(\d+)\.pt")
     if len(kept) < count:
         raise InputError(
             f"--rule average:{count}: {folder} keeps {len(kept)} checkpoint(s) of different "
@@ -45,3 +46,9 @@ def _average(folder: Path, count: int) -> Path:
     if not output.exists() or output.stat().st_mtime <= chosen[-1].stat().st_mtime:
         average(chosen, output, replace=True)
     return output
+
+
+def _numbered(folder: Path, pattern: str) -> dict[int, Path]:
+    """Checkpoints by their number; another file, such as checkpoint_best_old.pt, is none."""
+    found = ((re.fullmatch(pattern, path.name), path) for path in folder.glob("checkpoint*.pt"))
+    return {int(match[1]): path for match, path in found if match}

@@ -60,6 +60,8 @@ def test_epoch_checkpoints_are_ordered_by_number(
 ) -> None:
     for epoch, update in ((2, 2), (9, 4), (10, 6)):
         shutil.copy(run / f"checkpoint_1_{update}.pt", tmp_path / f"checkpoint{epoch}.pt")
+    for odd in ("checkpoint_best_old.pt", "checkpoint3.old.pt", "checkpoint_a_b_c.pt"):
+        (tmp_path / odd).touch()  # somebody's copies
     average = choose(tmp_path, "average:1", capsys)
     ours, last = support.load(Path(average))["model"], support.load(run / "checkpoint_1_6.pt")
     torch.testing.assert_close(ours, last["model"], rtol=0, atol=0)
