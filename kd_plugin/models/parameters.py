@@ -20,6 +20,7 @@ from fairseq.data import Dictionary
 from torch import nn
 
 from ..errors import InputError
+from ..host.configuration import is_harmless
 from ..teachers.checkpoints import build_model, read_checkpoint
 from .gating import GatedLinear
 
@@ -76,17 +77,21 @@ def of_flags(path: Path, vocabulary: int) -> Any:
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist; name a file of flags or a checkpoint")
-    flags = shlex.split(path.read_text(), comments=True)
-    command = ["data", "--criterion", "label_smoothed_cross_entropy", *flags]
     said = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
+        flags = shlex.split(path.read_text("utf-8"), comments=True)
+        code = next((flag for flag in flags if not is_harmless(flag.partition("=")[2] or flag)), "")
+        if code or "--user-dir" in [flag.partition("=")[0] for flag in flags]:
+            raise ValueError(f"{code or '--user-dir'} would run code")
+        command = ["data", "--criterion", "label_smoothed_cross_entropy", *flags]
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
             args = options.parse_args_and_arch(options.get_training_parser(), command)
         return models.build_model(args, task_of_sizes(vocabulary, vocabulary))
     except SystemExit:
-        reason = said.getvalue().splitlines()[-1].partition("error: ")[2]
-    except (AssertionError, ValueError) as error:
-        reason = str(error)
+        last = said.getvalue().splitlines()[-1]
+        reason = last.partition("error: ")[2] or "it asks for help"
+    except Exception as error:  # whatever a builder of fairseq makes of odd values
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
     raise InputError(f"{path} is no model of fairseq's: {reason}")
 
 

@@ -101,7 +101,7 @@ def _plain(cfg: Any) -> dict[str, Any]:
     if isinstance(cfg, argparse.Namespace):
         kinds = (str, int, float, bool, list, type(None))
         return {key: value for key, value in vars(cfg).items() if isinstance(value, kinds)}
-    container: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
+    container: dict[str, Any] = OmegaConf.to_container(cfg, resolve=False, enum_to_str=True)
     return container
 
 

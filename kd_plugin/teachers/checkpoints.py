@@ -8,14 +8,14 @@ import re
 from typing import Any
 
 import torch
-from fairseq import checkpoint_utils, models
+from fairseq import models
 from fairseq.data import data_utils
-from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.utils import split_paths
 
 from ..data import dictionaries
 from ..errors import InputError
 from ..files.whole import sha256
+from ..host.configuration import upgraded
 from ..host.paths import absolute
 from .live import LiveTeacher
 from .proof import require_better_than_unigram
@@ -78,16 +78,21 @@ def read_checkpoint(path: str, flag: str) -> dict[str, Any]:
         what = "is no file" if os.path.exists(path) else "does not exist"
         raise InputError(f"{flag} {what}; name a checkpoint file, such as checkpoint_best.pt")
     try:
-        state = checkpoint_utils.load_checkpoint_to_cpu(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         if not (state.get("cfg") or state.get("args")):
             raise KeyError("cfg")
+        state = upgraded(state, flag)
+        task_state = state.get("task_state") or {}
+        if not all(isinstance(part, dict) for part in (task_state, recorded_of(task_state))):
+            raise TypeError("task_state")
         finite = all(w.isfinite().all() for w in state["model"].values() if w.is_floating_point())
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(f"{flag} {_why_unreadable(error)}") from error
     if not finite:
         raise InputError(f"{flag} holds weights that are not finite; take an earlier checkpoint")
-    cfg = state.get("cfg") or convert_namespace_to_omegaconf(state["args"])
-    return {**state, "cfg": cfg, "task_state": state.get("task_state") or {}}
+    return {**state, "task_state": task_state}
 
 
 def _why_unreadable(error: Exception) -> str:
@@ -126,7 +131,12 @@ def _check_languages(state: Any, cfg: Any, task: Any, teacher_data: str | None, 
 
 def recorded_dictionaries(state: Any) -> dict[str, str]:
     """sha256 of each dictionary by language, which our own task leaves in its checkpoints."""
-    recorded: dict[str, str] = state["task_state"].get("dictionary_sha256", {})
+    return recorded_of(state["task_state"])
+
+
+def recorded_of(task_state: Any) -> dict[str, str]:
+    """The same of a task's state alone."""
+    recorded: dict[str, str] = task_state.get("dictionary_sha256", {})
     return recorded
 
 

@@ -83,6 +83,15 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     )
     file.write_text("--arch transformer --encoder-embed-dim 30 --encoder-attention-heads 4\n")
     assert refuse(file).startswith(f"fairseq-kd: error: {file} is no model of fairseq's: embed_dim")
+    for odd in (
+        "", "--arch 'tran", "--help", "--arch nobodys", "--user-dir .", "x y", "\x00",
+        "--arch transformer --encoder-layers 0.5", "--arch transformer --dropout",
+    ):  # fmt: skip
+        file.write_text(odd)
+        assert "\n" not in refuse(file)
+        assert refuse(file).startswith(f"fairseq-kd: error: {file} is no model of fairseq's: ")
+    file.write_bytes(b"--arch transformer # \xff")
+    assert "is no model of fairseq's: 'utf-8' codec can't decode" in refuse(file)
     capsys.readouterr()
     assert refuse(file, "--vocabulary", 4) == "2"
     assert "'4' is no size; give a number above 4, the special symbols" in capsys.readouterr().err
