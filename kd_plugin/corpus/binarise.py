@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..files.output import new_folder
 from ..files.shards import subset_name
 from ..files.whole import to_json, write_atomically
-from .records import Record, find_corpus, read_corpus
+from .records import AGAIN, Record, find_corpus, read_corpus
 
 
 def binarise(
@@ -87,8 +87,14 @@ class _Targets:
         """Token ids; None for a pair that is dropped."""
         row = record["id"]
         if record["hypotheses"]:
+            tokens = record["hypotheses"][0]["tokens"]
+            if not tokens or max(tokens) >= len(self.pairs.tgt_dict):
+                raise InputError(
+                    f"{self.corpus}: the translation of line {row + 1} is not of this dictionary's "
+                    f"{len(self.pairs.tgt_dict)} tokens; {AGAIN}"
+                )
             self.counts["teacher"] += 1
-            return torch.tensor(record["hypotheses"][0]["tokens"])
+            return torch.tensor(tokens)
         if self.undecoded == "reference":
             self.counts["reference"] += 1
             return self.pairs.tgt[row]

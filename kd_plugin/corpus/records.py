@@ -17,17 +17,25 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..files.blocks import manifest_path
+from ..files.schema import COUNT, SHA256, fault, parse
 from ..files.shards import Shards, find_shards
 from ..files.whole import sha256
 
 Record = dict[str, Any]
 
 ENDING = "jsonl.gz"
+LONGEST = 1 << 26  # bytes of a line; one of 100 translations of 1,000 tokens has a hundredth
+AGAIN = "copy it again, or run the same fairseq-kd generate again, which redoes it"
+MANIFEST = {"settings": {"source_sha256": SHA256, "dictionary_sha256": {str: SHA256}}}
+RECORD = {"id": COUNT, "hypotheses": [{"tokens": [COUNT], "text": str}]}
+UNDECODED = {"reason": str}
 
 
 def pack(records: list[Record]) -> bytes:
@@ -50,8 +58,11 @@ def find_corpus(folder: Path, name: str) -> Shards:
     """
     shards = find_shards(folder, name, ENDING, "generate")
     for path, manifest in shards:
+        wrong = fault(manifest, MANIFEST)
+        if wrong:
+            raise InputError(f"{manifest_path(path)} is damaged ({wrong}); {AGAIN}")
         if sha256(path) != manifest["sha256"]:
-            raise InputError(f"{path} has changed since it was written; generate it again")
+            raise InputError(f"{path} has changed since it was written; {AGAIN}")
     return shards
 
 
@@ -59,22 +70,36 @@ def read_corpus(shards: Shards) -> Iterator[Record]:
     """Every record of every shard, in the subset's order.
 
     Raises:
-        InputError: a line is missing.
+        InputError: a line is missing, too long, or no record.
     """
     expected = 0
     for path, _ in shards:
-        with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
-            for line in file:
-                record = json.loads(line)
-                if record["id"] != expected:
-                    raise InputError(
-                        f"{path} has sentence {record['id']} where {expected} belongs; "
-                        "generate it again"
-                    )
-                expected += 1
-                yield record
+        for line in _lines(path):
+            try:
+                record = parse(line, RECORD)
+                wrong = None if record["hypotheses"] else fault(record, UNDECODED)
+            except ValueError as error:
+                wrong = str(error)
+            if wrong or record["id"] != expected:
+                wrong = wrong or f"it is of sentence {record['id'] + 1}"
+                raise InputError(
+                    f"{path} has no record of sentence {expected + 1} where it belongs ({wrong}); "
+                    f"{AGAIN}"
+                )
+            expected += 1
+            yield record
     total = shards[0][1]["settings"]["sentences"]
     if expected != total:
-        raise InputError(
-            f"{shards[-1][0].parent} has {expected} sentences of {total}; generate it again"
-        )
+        raise InputError(f"{shards[-1][0].parent} has {expected} sentences of {total}; {AGAIN}")
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Lines as they are unpacked: a file that unpacks to far more than its text is never held."""
+    try:
+        with gzip.open(path, "rb") as file:
+            while line := file.readline(LONGEST + 1):
+                if len(line) > LONGEST:
+                    raise InputError(f"{path} has a line of over {LONGEST} bytes; {AGAIN}")
+                yield line
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} is no whole gzip file ({error}); {AGAIN}") from None

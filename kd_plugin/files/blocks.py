@@ -20,6 +20,7 @@ from typing import Any
 
 from ..errors import InputError
 from .output import explained, way_out
+from .schema import COUNT, SHA256, Shape, parse, read_json
 from .whole import to_json, write_atomically
 
 
@@ -28,11 +29,18 @@ def manifest_path(path: Path) -> Path:
     return path.with_name(path.name + ".manifest.json")
 
 
-def read_manifest(path: Path) -> dict[str, Any] | None:
-    """The manifest of a finished file; None where the file is not finished."""
+def read_manifest(path: Path, shape: Shape = dict) -> dict[str, Any] | None:
+    """The manifest of a finished file; None where the file is not finished.
+
+    Raises:
+        InputError: it is damaged, or not of ``shape``.
+    """
     manifest = manifest_path(path)
-    finished = manifest.exists() and path.exists()
-    return json.loads(manifest.read_text(encoding="utf-8")) if finished else None
+    if not (manifest.exists() and path.exists()):
+        return None
+    way_out = f"copy it again, or run the command that wrote {path.name} again, which redoes it"
+    found: dict[str, Any] = read_json(manifest, shape, way_out)
+    return found
 
 
 class BlockWriter:
@@ -42,13 +50,16 @@ class BlockWriter:
     is one with other ``settings`` than the file was begun with.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any]):
+    def __init__(self, path: Path, settings: Mapping[str, Any], note: Shape = dict):
         """Open the file for blocks that ``settings`` (JSON) determine.
+
+        ``note`` is the shape of what is noted of a block; see :mod:`.schema`.
 
         Raises:
             InputError: another process writes it, or it was begun with other settings.
         """
         self.path = path
+        self._line = {"end": COUNT, "sha256": SHA256, "note": note}
         self.notes: list[Any] = []
         self._ends: list[int] = [0]
         with explained(path.parent):
@@ -108,7 +119,7 @@ class BlockWriter:
 
     def _require_unfinished(self) -> None:
         """Look again under the lock: another process may have finished the file meanwhile."""
-        if read_manifest(self.path) is not None:
+        if manifest_path(self.path).exists() and self.path.exists():
             _beside(self.path, "journal").unlink()
             raise InputError(
                 f"{self.path} was finished by another process just now; run the same command again "
@@ -121,8 +132,8 @@ class BlockWriter:
             return
         if self._journal.tell() == 0:  # opened for appending: its end
             raise InputError(
-                f"{self.path} exists and was not written by this command; move it away, or give "
-                "another --output"
+                f"{self.path} exists and has no manifest that says what it is; move it away and "
+                "run the same command again, or give another --output"
             )
         os.replace(self.path, _beside(self.path, "part"))
 
@@ -132,8 +143,8 @@ class BlockWriter:
         kept = 0
         for number, line in enumerate(lines):
             if number == 0:
-                self._require_same(json.loads(line), settings)
-            elif not self._recover_block(json.loads(line)):
+                self._require_same(line, settings)
+            elif not self._recover_block(line):
                 break
             kept += len(line) + 1
         self._journal.truncate(kept)
@@ -141,22 +152,37 @@ class BlockWriter:
         if not kept:
             self._add_line({"settings": settings})
 
-    def _require_same(self, begun: Mapping[str, Any], settings: str) -> None:
-        if begun["settings"] != settings:
-            theirs, ours = json.loads(begun["settings"]), json.loads(settings)
+    def _require_same(self, line: bytes, settings: str) -> None:
+        journal = _beside(self.path, "journal")
+        try:
+            begun = parse(line, {"settings": str})["settings"]
+            theirs, ours = parse(begun, dict), json.loads(settings)
+        except ValueError as error:
+            raise InputError(
+                f"{journal} is damaged ({error}); remove it to begin {self.path.name} anew"
+            ) from None
+        if theirs != ours:
             name = next(key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key))
             raise InputError(
                 f"{self.path} was begun with {name} {theirs.get(name)} and this command says "
                 f"{ours.get(name)}; repeat the first command, give another --output, or remove "
-                f"{_beside(self.path, 'journal')} to begin anew"
+                f"{journal} to begin anew"
             )
 
-    def _recover_block(self, line: Mapping[str, Any]) -> bool:
-        self._part.seek(self._ends[-1])
-        if _hash(self._part.read(line["end"] - self._ends[-1])) != line["sha256"]:
+    def _recover_block(self, line: bytes) -> bool:
+        """Whether the line and its block are whole; what follows is done again otherwise."""
+        try:
+            told = parse(line, self._line)
+        except ValueError:
             return False
-        self.notes.append(line["note"])
-        self._ends.append(line["end"])
+        start, size = self._ends[-1], os.fstat(self._part.fileno()).st_size
+        self._part.seek(start)
+        if not start <= told["end"] <= size:
+            return False
+        if _hash(self._part.read(told["end"] - start)) != told["sha256"]:
+            return False
+        self.notes.append(told["note"])
+        self._ends.append(told["end"])
         return True
 
     def _add_line(self, line: Mapping[str, Any]) -> None:

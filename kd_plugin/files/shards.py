@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .blocks import read_manifest
+from .blocks import manifest_path, read_manifest
+from .schema import COUNT, SHA256
 
 OWN = ("shard", "rows")  # settings in which the shards of one command differ
+MANIFEST = {
+    "settings": {"shard": re.compile(r"\d{1,9}/\d{1,9}"), "rows": [COUNT], "sentences": COUNT},
+    "sha256": SHA256,
+}
 Shards = list[tuple[Path, dict[str, Any]]]
 
 
@@ -67,8 +72,8 @@ def find_shards(folder: Path, name: str, ending: str, command: str) -> Shards:
         command: the command of ``fairseq-kd`` that writes them, for errors.
 
     Raises:
-        InputError: there is none, one is missing or unfinished, or they were not made by the same
-            command.
+        InputError: there is none, one is missing, unfinished or has a damaged manifest, or they
+            were not made by the same command.
     """
     counts = _counts(folder, name, ending)
     if len(counts) != 1:
@@ -81,11 +86,15 @@ def find_shards(folder: Path, name: str, ending: str, command: str) -> Shards:
     found_shards = []
     for shard in range(shards):
         path = shard_path(folder, name, shard, shards, ending)
-        manifest = read_manifest(path)
+        manifest = read_manifest(path, MANIFEST)
         if manifest is None:
-            raise InputError(
-                f"{path} is not finished; run fairseq-kd {command} --shard {shard}/{shards} again"
-            )
+            again = f"run fairseq-kd {command} --shard {shard}/{shards} again"
+            if path.exists() and not path.with_name(path.name + ".journal").exists():
+                raise InputError(
+                    f"{path} is not finished: {manifest_path(path).name} is missing; copy it "
+                    f"again, or move {path.name} away and {again}"
+                )
+            raise InputError(f"{path} is not finished; {again}")
         if manifest["settings"]["shard"] != f"{shard}/{shards}":
             raise InputError(
                 f"{path} holds shard {manifest['settings']['shard']} by its manifest; give the "
@@ -93,6 +102,7 @@ def find_shards(folder: Path, name: str, ending: str, command: str) -> Shards:
             )
         found_shards.append((path, manifest))
     _require_one_command(found_shards, command)
+    _require_all_rows(found_shards, command)
     return found_shards
 
 
@@ -100,20 +110,38 @@ def _require_one_command(shards: Shards, command: str) -> None:
     first = {key: value for key, value in shards[0][1]["settings"].items() if key not in OWN}
     for path, manifest in shards[1:]:
         for key, value in first.items():
-            if manifest["settings"][key] != value:
+            if manifest["settings"].get(key) != value:
                 raise InputError(
                     f"{path} was made with another {key} than {shards[0][0].name}: "
-                    f"{manifest['settings'][key]} and {value}; run fairseq-kd {command} with the "
-                    "same flags for all shards"
+                    f"{manifest['settings'].get(key)} and {value}; run fairseq-kd {command} with "
+                    "the same flags for all shards"
                 )
+
+
+def _require_all_rows(shards: Shards, command: str) -> None:
+    ends = [0]
+    for path, manifest in shards:
+        rows = manifest["settings"]["rows"]
+        if len(rows) != 2 or rows[0] != ends[-1] or rows[1] < rows[0]:
+            raise InputError(
+                f"{manifest_path(path)} is damaged (rows {rows} where {ends[-1]} is next); copy it "
+                f"again, or run the same fairseq-kd {command} again, which redoes it"
+            )
+        ends.append(rows[1])
+    sentences = shards[0][1]["settings"]["sentences"]
+    if ends[-1] != sentences:
+        raise InputError(
+            f"{shards[-1][0].parent} has {ends[-1]} sentences of {sentences} by its manifests; "
+            f"copy it again, or run fairseq-kd {command} into a new folder"
+        )
 
 
 def is_complete(folder: Path, name: str, ending: str) -> bool:
     """Whether all shards of ``name`` are finished."""
     counts = _counts(folder, name, ending)
     files = ((shard, shards) for shards in counts for shard in range(shards))
-    paths = [shard_path(folder, name, shard, shards, ending) for shard, shards in files]
-    return bool(paths) and all(read_manifest(path) is not None for path in paths)
+    paths = (shard_path(folder, name, shard, shards, ending) for shard, shards in files)
+    return bool(counts) and all(read_manifest(path) is not None for path in paths)
 
 
 def _counts(folder: Path, name: str, ending: str) -> set[int]:

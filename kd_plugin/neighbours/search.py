@@ -7,7 +7,6 @@ memory.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..files.schema import FILE_NAME, SHA256, read_json
 from ..files.whole import sha256
 from ..stores.store import Store
 from .keys import Keys, squared_distances
@@ -25,6 +25,9 @@ BLOCK = 1 << 16  # keys that are compared at once
 CHUNK = 1 << 25  # numbers of candidates' keys that are held at once
 SMALL = 1 << 15  # keys up to which an index is not worth its training
 POINTS = 64  # training keys for each centroid; faiss asks for 39 at least
+
+LISTED = {"store": FILE_NAME, "index": str, "shards": [SHA256], "sha256": (SHA256, None)}
+AGAIN = "run the same fairseq-kd datastore again, which mends it"
 
 Found = tuple[NDArray[np.float32], NDArray[np.int64]]
 
@@ -135,8 +138,10 @@ class Search:
         self.index: Any = None
         if index is not None:
             if not index.is_file() or sha256(index) != digest:
-                raise InputError(f"{index} is not the index that was built; run datastore again")
+                raise InputError(f"{index} is not the index that was built; {AGAIN}")
             self.index = self.library.read_index(str(index))
+            if (self.index.d, self.index.ntotal) != (keys.width, len(keys)):
+                raise InputError(f"{index} is not of these keys; {AGAIN}")
             inverted = self.library.try_extract_index_ivf(self.index)
             if inverted:
                 inverted.nprobe = min(probes, inverted.nlist)
@@ -216,10 +221,15 @@ def open_datastore(folder: Path, flag: str, **options: Any) -> tuple[Store, Sear
             f"{flag} {folder} holds no finished datastore; name the --output of fairseq-kd "
             "datastore"
         )
-    known = json.loads(listed.read_text(encoding="utf-8"))
+    known = read_json(listed, LISTED, AGAIN)
     store = Store(folder, known["store"], "datastore")
+    if store.settings["kind"] != "features":
+        raise InputError(
+            f"{flag} {folder} holds {store.settings['kind']}, which nothing can be searched in; "
+            "name the --output of fairseq-kd datastore"
+        )
     if known["shards"] != [manifest["sha256"] for _, manifest in store.shards]:
-        raise InputError(f"{listed} is of other keys; run fairseq-kd datastore again")
+        raise InputError(f"{listed} is of other keys; {AGAIN}")
     index = None if known["index"] == "exact" else folder / "index.faiss"
     return store, Search(Keys(store), index, known["sha256"] or "", **options)
 

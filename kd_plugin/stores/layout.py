@@ -25,12 +25,34 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..files.names import DTYPES
+from ..files.names import DTYPES, KEYS, TAILS
+from ..files.schema import COUNT, FILE_NAME, SHA256, fault
 
 FORMAT = 1
+LARGEST = 1 << 20  # entries of a field
 INDEX = np.dtype([("tokens", "<u2"), ("text", "<u4"), ("records", "<u4")])  # of each sentence
 
 Fields = list[list[Any]]  # [name, numpy's type, entries], as the manifest has them
+
+MATRIX = {"file": FILE_NAME, "sha256": SHA256, "width": range(1, LARGEST)}
+OF_KIND = {
+    "beliefs": {"tail": set(TAILS)},
+    "features": {"output": [MATRIX], "keys": set(KEYS)},
+    "neighbours": {"own": str},
+}
+SETTINGS = {
+    "kind": set(OF_KIND),
+    "dtype": set(DTYPES),
+    "vocabulary": range(1, 1 << 32),
+    "record": [[(str, int)]],
+    "languages": [str],
+    "special_ids": [COUNT],
+    "dictionary_sha256": {str: SHA256},
+    "teacher_sha256": [SHA256],
+    "source_sha256": SHA256,
+    "target_sha256": SHA256,
+}
+MANIFEST = {"settings": SETTINGS, "tokens": COUNT, "left_out": COUNT, "index_sha256": SHA256}
 
 
 def id_type(vocabulary: int) -> str:
@@ -54,6 +76,29 @@ def feature_fields(widths: Sequence[int], vocabulary: int, dtype: str) -> Fields
 def neighbour_fields(k: int, vocabulary: int, dtype: str) -> Fields:
     """A record of kind ``neighbours``."""
     return [["ids", id_type(vocabulary), k], ["distance", DTYPES[dtype], k]]
+
+
+def fault_of(manifest: Any) -> str | None:
+    """What is wrong with a store's manifest, which is somebody's JSON; None where nothing is.
+
+    A record is what the kind, the sizes, the vocabulary and the type of numbers make it: a type of
+    numpy's that a file names is not believed.
+    """
+    settings = manifest["settings"]
+    wrong = fault(manifest, MANIFEST) or fault(settings, OF_KIND[settings["kind"]], "its settings")
+    if wrong:
+        return wrong
+    kind, vocabulary, dtype = (settings[name] for name in ("kind", "vocabulary", "dtype"))
+    sizes = [size for field in settings["record"] for size in field[2:3]]
+    if sizes and all(type(size) is int and 0 < size < LARGEST for size in sizes):
+        rebuilt = {
+            "beliefs": lambda: belief_fields(sizes[0], vocabulary, dtype),
+            "features": lambda: feature_fields(sizes[1:], vocabulary, dtype),
+            "neighbours": lambda: neighbour_fields(sizes[0], vocabulary, dtype),
+        }[kind]()
+        if rebuilt == settings["record"]:
+            return None
+    return f"its record is none of {kind}, {dtype}, of {vocabulary} tokens"
 
 
 def record_type(fields: Fields) -> np.dtype[Any]:

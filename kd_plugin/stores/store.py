@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..errors import InputError
-from ..files.blocks import BlockWriter
+from ..files.blocks import BlockWriter, manifest_path
+from ..files.schema import COUNT
 from ..files.shards import find_shards
 from ..files.whole import write_atomically
-from .layout import FORMAT, INDEX, checksum, fingerprint, record_type
+from .layout import FORMAT, INDEX, checksum, fault_of, fingerprint, record_type
 
 ENDING = "store"
+NOTE = {"tokens": COUNT, "left_out": [COUNT]}  # of a block
 Compute = Callable[[range], Mapping[int, NDArray[Any]]]
 Entries = Callable[[int], tuple[int, int]]  # of a sentence: its tokens, a fingerprint of its text
 
@@ -51,7 +53,7 @@ def write_store(
         InputError: another process writes it, it was begun with other settings; no room.
     """
     first, last = settings["rows"]
-    with BlockWriter(path, settings) as writer, tqdm(total=last - first, unit="sent") as bar:
+    with BlockWriter(path, settings, NOTE) as writer, tqdm(total=last - first, unit="sent") as bar:
         bar.update(min(len(writer.notes) * block_size, last - first))
         tokens = 0
         for start in range(first, last, block_size)[len(writer.notes) :]:
@@ -116,11 +118,18 @@ class Store:
         self.shards = find_shards(folder, name, ENDING, command)
         self.folder, self.name = folder, name
         self.settings: dict[str, Any] = self.shards[0][1]["settings"]
-        if self.settings["format"] != FORMAT:
+        if self.settings.get("format") != FORMAT:
             raise InputError(
-                f"{folder} has format {self.settings['format']} and this version reads {FORMAT}; "
-                f"write it again with fairseq-kd {command}"
+                f"{folder} has format {self.settings.get('format')} and this version reads "
+                f"{FORMAT}; write it again with fairseq-kd {command}, into a new folder"
             )
+        self.again = f"copy it again, or run the same fairseq-kd {command} again, which redoes it"
+        for path, manifest in self.shards:
+            wrong = fault_of(manifest)
+            if wrong:
+                raise InputError(f"{manifest_path(path)} is damaged ({wrong}); {self.again}")
+        if self.settings["kind"] == "neighbours":
+            self.again = self.again.replace(command, "neighbours")
         self.record = record_type(self.settings["record"])
         self.index = np.concatenate([self._read_index(*shard) for shard in self.shards])  # [S]
         tokens = np.concatenate([[0], self.index["tokens"].astype(np.int64).cumsum()])
@@ -137,17 +146,21 @@ class Store:
         return int(self.starts[-1])
 
     def _read_index(self, path: Path, manifest: Mapping[str, Any]) -> NDArray[Any]:
+        first, last = manifest["settings"]["rows"]
         size = path.stat().st_size
         expected = manifest["tokens"] * self.record.itemsize
         if size != expected:
             raise InputError(
-                f"{path} has {size} bytes and its manifest says {expected}; copy or write it again"
+                f"{path} has {size} bytes and its manifest says {expected}; {self.again}"
             )
         beside = index_path(path)
         content = beside.read_bytes() if beside.is_file() else b""
         if hashlib.sha256(content).hexdigest() != manifest["index_sha256"]:
-            raise InputError(f"{beside} is not what its manifest says; copy or write it again")
-        return np.frombuffer(content, INDEX)
+            raise InputError(f"{beside} is not what its manifest says; {self.again}")
+        index = np.frombuffer(content[: len(content) // INDEX.itemsize * INDEX.itemsize], INDEX)
+        if len(index) != last - first or index["tokens"].sum(dtype=np.int64) != manifest["tokens"]:
+            raise InputError(f"{beside} is of other sentences than its manifest; {self.again}")
+        return index
 
     @functools.cached_property
     def maps(self) -> list[NDArray[Any]]:
@@ -173,7 +186,7 @@ class Store:
         records: NDArray[Any] = self.maps[shard][start:stop]
         if checksum(records) != self.index["records"][row]:
             raise InputError(
-                f"{self.shards[shard][0]} is damaged at sentence {row + 1}; copy or write it again"
+                f"{self.shards[shard][0]} is damaged at sentence {row + 1}; {self.again}"
             )
         return records
 

@@ -214,9 +214,18 @@ def output_matrix(folder: Path, recorded: Mapping[str, Any]) -> Tensor:
         InputError: it is missing, or another one.
     """
     path = folder / recorded["file"]
-    if not path.is_file() or sha256(path) != recorded["sha256"]:
-        raise InputError(f"{path} is not what the store was written with; copy or write it again")
-    return torch.from_numpy(np.load(path))
+    try:
+        if path.is_file() and sha256(path) == recorded["sha256"]:
+            matrix = np.lib.format.open_memmap(path, mode="r")
+            width = matrix.shape[1] if matrix.ndim == 2 else 0
+            if matrix.dtype == np.float32 and width == recorded["width"]:
+                return torch.from_numpy(np.array(matrix))
+    except (OSError, ValueError, EOFError):
+        pass  # it is no array of numbers, or one that is larger than its file
+    raise InputError(
+        f"{path} is not what the store was written with; copy it again, or run the same command "
+        "that wrote the store again, which redoes it"
+    )
 
 
 def _output_layer(folder: Path, recorded: Mapping[str, Any]) -> torch.nn.Linear:

@@ -92,6 +92,38 @@ def test_killed_within_a_block(
     assert_finished(tmp_path / "file")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"", b"{}", b"[]", b"\xff", b'{"end": -1, "sha256": "", "note": {}}',
+        b'{"end": 1' + b"0" * 30 + b', "sha256": "' + b"0" * 64 + b'", "note": {}}',
+        b'{"end": 1' + b"0" * 12 + b', "sha256": "' + b"0" * 64 + b'", "note": {}}',
+        b'{"end": "8", "sha256": "' + b"0" * 64 + b'", "note": {}}', b"[" * 99999,
+    ],
+)  # fmt: skip
+def test_a_line_of_the_journal_that_is_none(tmp_path: Path, line: bytes) -> None:
+    """What stands behind it is done again."""
+    write(tmp_path / "file", 4, finish=False)
+    journal = tmp_path / "file.journal"
+    lines = journal.read_bytes().split(b"\n")
+    journal.write_bytes(b"\n".join([*lines[:3], line, *lines[3:]]))
+    assert write(tmp_path / "file") == [2, 3, 4]
+    assert_finished(tmp_path / "file")
+
+
+@pytest.mark.parametrize("line", [b"", b"{}", b"5", b'{"settings": 5}', b'{"settings": "["}'])
+def test_a_journal_of_nothing(tmp_path: Path, line: bytes) -> None:
+    """The message says what to remove, and that helps."""
+    write(tmp_path / "file", 4, finish=False)
+    journal = tmp_path / "file.journal"
+    journal.write_bytes(line + b"\n" + journal.read_bytes())
+    with pytest.raises(InputError, match=r"file\.journal is damaged \(.*\); remove it to begin"):
+        write(tmp_path / "file")
+    journal.unlink()
+    assert write(tmp_path / "file") == [0, 1, 2, 3, 4]
+    assert_finished(tmp_path / "file")
+
+
 def test_killed_between_the_move_and_the_manifest(tmp_path: Path) -> None:
     write(tmp_path / "file", 5, finish=False)
     (tmp_path / "file.part").rename(tmp_path / "file")
@@ -101,7 +133,7 @@ def test_killed_between_the_move_and_the_manifest(tmp_path: Path) -> None:
 
 def test_a_file_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("precious")
-    with pytest.raises(InputError, match="file exists and was not written by this command"):
+    with pytest.raises(InputError, match="file exists and has no manifest that says what it is"):
         write(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "precious"
 

@@ -60,7 +60,7 @@ def test_a_damaged_byte_is_found_when_it_is_read(data: Path, top8: Path, tmp_pat
     content = bytearray((copy / NAME).read_bytes())
     content[int(store.starts[17]) * store.record.itemsize + 3] ^= 1
     (copy / NAME).write_bytes(content)
-    assert f"{NAME} is damaged at sentence 18; copy or write it again" in refused(
+    assert f"{NAME} is damaged at sentence 18; copy it again, or" in refused(
         data, "--teacher-store", copy
     )
 
