@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import zlib
 from pathlib import Path
 
 from ..errors import InputError
 
 BAD = "\udcff"  # a character that no UTF-8 text has
+RATIO = 200  # text shrinks 3 to 20 times, the toy's 30 times, and a bomb 1,000 times
+FLOOR = 1 << 26  # bytes that any file may unpack to
 
 
 def exists(folder: Path, name: str) -> bool:
@@ -45,11 +48,23 @@ def _text_of(line: bytes) -> str:
 
 
 def unpack(packed: bytes, name: object) -> bytes:
-    """The text of a gzipped file."""
+    """The text of a gzipped file.
+
+    Raises:
+        InputError: it is broken, or unpacks to over 64 MiB and 200 times its size.
+    """
+    limit = max(FLOOR, RATIO * len(packed))
     try:
-        return gzip.decompress(packed)
+        with gzip.open(io.BytesIO(packed)) as file:
+            text = file.read(limit + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name} is no whole gzip file ({error}); fetch it again") from None
+    if len(text) > limit:
+        raise InputError(
+            f"{name} has {len(packed)} bytes and unpacks to over {limit}, which no text does; "
+            "fetch it from a source that you trust, or give it unpacked"
+        )
+    return text
 
 
 def require_text(content: bytes, expected: str | None, name: object) -> None:
