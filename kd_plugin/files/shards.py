@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from .blocks import manifest_path, read_manifest
+from .output import explained
 from .schema import COUNT, SHA256
+from .whole import sha256
 
 OWN = ("shard", "rows")  # settings in which the shards of one command differ
+HASHED = {"sha256": "", "index_sha256": ".index"}  # of which file a manifest has the hash
 MANIFEST = {
     "settings": {"shard": re.compile(r"\d{1,9}/\d{1,9}"), "rows": [COUNT], "sentences": COUNT},
     "sha256": SHA256,
@@ -47,21 +51,51 @@ def shard_rows(sentences: int, shard: int, shards: int) -> range:
 
 
 def is_finished(path: Path, settings: Mapping[str, Any]) -> bool:
-    """Whether this command has finished ``path``.
+    """Whether this command has finished ``path``, and its bytes are still those that it wrote.
+
+    They are read once (a gigabyte takes a second or two). A damaged file is moved to
+    ``NAME.damaged``, which is said, so that the command writes it again.
 
     Raises:
         InputError: it is finished, by a command with other settings.
     """
-    manifest = read_manifest(path)
-    if manifest is None:
-        return False
-    for name, value in settings.items():
-        if manifest["settings"].get(name) != value:
-            raise InputError(
-                f"{path} is complete and was made with {name} {manifest['settings'].get(name)}; "
-                f"this command says {value}: give another --output"
-            )
-    return True
+    try:
+        manifest = read_manifest(path, MANIFEST)
+        if manifest is None:
+            return False
+        for name, value in settings.items():
+            if manifest["settings"].get(name) != value:
+                raise OtherSettingsError(
+                    f"{path} is complete and was made with {name} "
+                    f"{manifest['settings'].get(name)}; this command says {value}: give another "
+                    "--output"
+                )
+        damage = damage_of(path, manifest)
+    except OtherSettingsError:
+        raise
+    except InputError as error:
+        damage = str(error).partition(";")[0]
+    if damage is None:
+        return True
+    aside = path.with_name(path.name + ".damaged")
+    print(f"{damage}: {path.name} is moved to {aside.name} and written again", file=sys.stderr)
+    with explained(path):
+        path.replace(aside)
+        manifest_path(path).unlink()
+    return False
+
+
+class OtherSettingsError(InputError):
+    """A finished file that another command wrote."""
+
+
+def damage_of(path: Path, manifest: Mapping[str, Any]) -> str | None:
+    """Which of a shard's files is not what the manifest says; None where all are."""
+    for name, ending in HASHED.items():
+        file = path.with_name(path.name + ending)
+        if name in manifest and not (file.is_file() and sha256(file) == manifest[name]):
+            return f"{file} is not what its manifest says (sha256)"
+    return None
 
 
 def find_shards(folder: Path, name: str, ending: str, command: str) -> Shards:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..files.blocks import read_manifest
-from ..files.shards import OWN, is_complete, subset_name
+from ..errors import InputError
+from ..files.schema import read_json
+from ..files.shards import OWN, is_complete, is_finished, subset_name
 from ..files.whole import sha256, to_json, write_atomically
 from ..stores.store import ENDING, Store
 from ..version import versions
 from .keys import Keys
-from .search import SMALL, build_index, faiss, index_factory
+from .search import AGAIN, LISTED, SMALL, build_index, faiss, index_factory
 
 FREE = (*OWN, "max_tokens", "block_size", "precision", "device", "versions")  # no matter to keys
 
 
 def serves(path: Path, settings: Mapping[str, Any]) -> bool:
-    """Whether ``path`` holds these keys already, whatever batches and machine made them."""
-    manifest = read_manifest(path)
-    return manifest is not None and all(
-        manifest["settings"].get(name) == value
-        for name, value in settings.items()
-        if name not in FREE
-    )
+    """Whether ``path`` holds these keys already, whatever batches and machine made them.
+
+    Raises:
+        InputError: it is finished and holds something else.
+    """
+    return is_finished(path, {name: settings[name] for name in settings if name not in FREE})
 
 
 def index(task: Any, folder: Path, subset: str, factory: str = "auto") -> str:
@@ -58,8 +58,7 @@ def index(task: Any, folder: Path, subset: str, factory: str = "auto") -> str:
     }
     path = folder / "index.faiss"
     listed = folder / "index.json"
-    known = json.loads(listed.read_text(encoding="utf-8")) if listed.is_file() else {}
-    if {**known, "sha256": None} == {**settings, "sha256": None}:
+    if listed.is_file() and _is_whole(listed, path, settings):
         return f"{listed} is complete: nothing to do"
     digest = None
     if factory != "exact":
@@ -67,3 +66,18 @@ def index(task: Any, folder: Path, subset: str, factory: str = "auto") -> str:
         digest = sha256(path)
     write_atomically(listed, to_json({**settings, "sha256": digest}))
     return f"{listed}: {factory}, {len(keys)} keys of {keys.width} numbers"
+
+
+def _is_whole(listed: Path, path: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether this index is there, and its bytes are those that were written; damage is said."""
+    try:
+        known = read_json(listed, LISTED, AGAIN)
+        if {**known, "sha256": None} != {**settings, "sha256": None}:
+            return False
+        if known["index"] == "exact" or (path.is_file() and sha256(path) == known["sha256"]):
+            return True
+        damage = f"{path} is not what {listed.name} says (sha256)"
+    except InputError as error:
+        damage = str(error).partition(";")[0]
+    print(f"{damage}: the index is built again", file=sys.stderr)
+    return False
