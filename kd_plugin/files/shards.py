@@ -53,7 +53,7 @@ def shard_rows(sentences: int, shard: int, shards: int) -> range:
 def is_finished(path: Path, settings: Mapping[str, Any]) -> bool:
     """Whether this command has finished ``path``, and its bytes are still those that it wrote.
 
-    They are read once (a gigabyte takes a second or two). A damaged file is moved to
+    They are read once (a gigabyte takes one to three seconds). A damaged file is moved to
     ``NAME.damaged``, which is said, so that the command writes it again.
 
     Raises:
