@@ -143,6 +143,18 @@ def test_a_resumed_run_is_an_uninterrupted_one(
         assert {key: ours[key] for key in untimed} == {key: theirs[key] for key in untimed}
 
 
+def test_a_run_resumed_in_a_later_epoch_reads_the_same_batches(
+    data: Path, teacher: Path, tmp_path: Path
+) -> None:
+    """Many sentences are equally long, and stock fairseq orders them by the epoch it starts in."""
+    flags = [*word_kd(teacher), "--dropout", 0.1, "--max-tokens", 200]
+    whole = fairseq_train(data, tmp_path / "whole", *flags, "--max-update", 26)
+    assert whole.stats("train")[-1]["epoch"] > 2
+    for update in (9, 17, 26):
+        fairseq_train(data, tmp_path / "parts", *flags, "--max-update", update)
+    assert_same_weights(tmp_path / "whole", tmp_path / "parts")
+
+
 def test_without_distillation_a_run_is_stock_training(
     data: Path, teacher: Path, tmp_path: Path
 ) -> None:

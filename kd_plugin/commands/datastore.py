@@ -73,8 +73,9 @@ def run(given: argparse.Namespace) -> None:
         too_long=given.too_long,
     )  # fmt: skip
     subsets = given.subset.split(",")
-    keys = int(read_pairs(task, subsets[0]).tgt_sizes.sum())
-    check_index(given.index, keys, key_layer(teacher.models[0], given.keys).in_features)
+    if given.index not in ("exact", "auto"):
+        width = key_layer(teacher.models[0], given.keys).in_features
+        check_index(given.index, int(read_pairs(task, subsets[0]).tgt_sizes.sum()), width)
     for subset in subsets:
         flag = f"--path {given.path}"
         print(write_subset(task, teacher, keep, given.output, subset, flag, shard, shards, serves))

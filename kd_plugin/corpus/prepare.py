@@ -13,7 +13,7 @@ import sentencepiece
 
 from ..errors import InputError
 from ..files.output import new_folder
-from ..files.whole import to_json, write_atomically
+from ..files.whole import first_difference, to_json, write_atomically
 from . import raw
 from .config import read_config
 from .download import download
@@ -67,14 +67,12 @@ def _require_same(output: Path, settings: Mapping[str, Any]) -> None:
     """Refuse a finished folder that was made with other settings."""
     made = json.loads((output / "manifest.json").read_text("utf-8"))["settings"]
     ours = json.loads(json.dumps(settings))
-    theirs = {**made.pop("config"), **made}
-    ours = {**ours.pop("config"), **ours}
-    for name in {**theirs, **ours}:
-        if theirs.get(name) != ours.get(name):
-            raise InputError(
-                f"--output {output} was prepared with {name} {theirs.get(name)} and this command "
-                f"says {ours.get(name)}; give another --output, or remove that one"
-            )
+    if found := first_difference({**made.pop("config"), **made}, {**ours.pop("config"), **ours}):
+        name, theirs, wanted = found
+        raise InputError(
+            f"--output {output} was prepared with {name} {theirs} and this command says {wanted}; "
+            "give another --output, or remove that one"
+        )
 
 
 Splits = dict[tuple[str, str], list[str]]

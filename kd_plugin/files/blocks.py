@@ -21,7 +21,7 @@ from typing import Any
 from ..errors import InputError
 from .output import explained, way_out
 from .schema import COUNT, SHA256, Shape, parse, read_json
-from .whole import to_json, write_atomically
+from .whole import first_difference, to_json, write_atomically
 
 
 def manifest_path(path: Path) -> Path:
@@ -161,12 +161,11 @@ class BlockWriter:
             raise InputError(
                 f"{journal} is damaged ({error}); remove it to begin {self.path.name} anew"
             ) from None
-        if theirs != ours:
-            name = next(key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key))
+        if found := first_difference(theirs, ours):
+            name, begun, asked = found
             raise InputError(
-                f"{self.path} was begun with {name} {theirs.get(name)} and this command says "
-                f"{ours.get(name)}; repeat the first command, give another --output, or remove "
-                f"{journal} to begin anew"
+                f"{self.path} was begun with {name} {begun} and this command says {asked}; repeat "
+                f"the first command, give another --output, or remove {journal} to begin anew"
             )
 
     def _recover_block(self, line: bytes) -> bool:

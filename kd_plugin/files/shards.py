@@ -12,7 +12,7 @@ from ..errors import InputError
 from .blocks import manifest_path, read_manifest
 from .output import explained
 from .schema import COUNT, SHA256
-from .whole import sha256
+from .whole import first_difference, sha256
 
 OWN = ("shard", "rows")  # settings in which the shards of one command differ
 HASHED = {"sha256": "", "index_sha256": ".index"}  # of which file a manifest has the hash
@@ -63,13 +63,13 @@ def is_finished(path: Path, settings: Mapping[str, Any]) -> bool:
         manifest = read_manifest(path, MANIFEST)
         if manifest is None:
             return False
-        for name, value in settings.items():
-            if manifest["settings"].get(name) != value:
-                raise OtherSettingsError(
-                    f"{path} is complete and was made with {name} "
-                    f"{manifest['settings'].get(name)}; this command says {value}: give another "
-                    "--output"
-                )
+        asked = {name: manifest["settings"].get(name) for name in settings}
+        if found := first_difference(asked, settings):
+            name, made, wanted = found
+            raise OtherSettingsError(
+                f"{path} is complete and was made with {name} {made}; this command says {wanted}: "
+                "give another --output"
+            )
         damage = damage_of(path, manifest)
     except OtherSettingsError:
         raise

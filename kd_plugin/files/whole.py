@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,22 @@ def sha256(path: str | Path) -> str:
 def to_json(value: Any) -> str:
     """Readable JSON, the same bytes for the same value."""
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def first_difference(theirs: Any, ours: Any, name: str = "") -> tuple[str, Any, Any] | None:
+    """The first setting in which two mappings differ, named by the keys that lead to it.
+
+    Returns:
+        Its name with dots, and both values (None where there is none); None for equal mappings.
+    """
+    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
+        for key in {**theirs, **ours}:
+            inner = f"{name}.{key}" if name else str(key)
+            found = first_difference(theirs.get(key), ours.get(key), inner)
+            if found:
+                return found
+        return None
+    return None if theirs == ours else (name, theirs, ours)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

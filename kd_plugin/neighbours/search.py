@@ -60,15 +60,13 @@ def check_index(factory: str, keys: int, width: int) -> None:
     """Refuse an index that cannot be made, before the keys are written.
 
     Args:
-        factory: exact, auto, or a name for faiss' ``index_factory``.
+        factory: a name for faiss' ``index_factory``.
         keys: how many there will be.
         width: D of each.
 
     Raises:
         InputError: faiss does not know it, or it has more lists than there are keys.
     """
-    if factory in ("exact", "auto"):
-        return
     inverted = faiss().try_extract_index_ivf(_index_of(factory, width))
     if inverted and inverted.nlist > keys:
         raise InputError(

@@ -287,14 +287,22 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         self.datasets[split] = data
 
     def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
-        """fairseq's, but an evaluation reads every sentence.
+        """fairseq's, but an evaluation reads every sentence, and a resumed run the same batches.
 
         With ``--required-batch-size-multiple`` above 1 (8 by default) fairseq drops a last batch
-        that is no multiple of it, and the longest sentences with it.
+        that is no multiple of it, and the longest sentences with it. And it cuts batches once, by
+        an order that depends on the epoch at which the process started.
         """
         if dataset is not self.datasets.get(self.cfg.train_subset):
             kwargs["required_batch_size_multiple"] = 1
-        return super().get_batch_iterator(dataset, *args, **kwargs)
+            return super().get_batch_iterator(dataset, *args, **kwargs)
+        if kwargs.get("disable_iterator_cache") or kwargs.get("update_epoch_batch_itr"):
+            return super().get_batch_iterator(dataset, *args, **kwargs)  # cut in every epoch
+        epoch, cut = kwargs.pop("epoch", 1), dataset in self.dataset_to_epoch_iter
+        iterator = super().get_batch_iterator(dataset, *args, **kwargs, epoch=1)
+        if not cut:
+            iterator.epoch = max(epoch, 1)
+        return iterator
 
     def _with_second_target(self, reference: Any, split: str, shard: int, combine: bool) -> Any:
         flag = f"--distilled-data {self.cfg.distilled_data}"

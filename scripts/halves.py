@@ -1,0 +1,47 @@
+"""Two halves of a training set by source: ``python scripts/halves.py FROM TO train de en``.
+
+Writes ``half1.*`` and ``half2.*`` to TO and copies every other file of FROM beside them. A
+sentence is in the half that a hash of its source says: a source with several translations is in one
+half alone, and a teacher of half 1 has never seen a source of half 2.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import sys
+from pathlib import Path
+
+
+def read_lines(folder: Path, name: str) -> list[str]:
+    """Lines of a text file, plain or gzipped, with white space normalised."""
+    packed = folder / f"{name}.gz"
+    plain = folder / name
+    content = gzip.decompress(packed.read_bytes()) if packed.exists() else plain.read_bytes()
+    return [" ".join(line.split()) for line in content.decode("utf-8").split("\n")[:-1]]
+
+
+def half_of(source: str) -> int:
+    """1 or 2."""
+    return 1 + (hashlib.sha256(source.encode()).digest()[0] & 1)
+
+
+def main(origin: str, target: str, stem: str, *codes: str) -> None:
+    """Split ``stem`` and copy the rest; ``codes`` are the languages, source first."""
+    here, there = Path(origin), Path(target)
+    there.mkdir(parents=True, exist_ok=True)
+    sides = [read_lines(here, f"{stem}.{code}") for code in codes]
+    halves = [half_of(source) for source in sides[0]]
+    for half in (1, 2):
+        for code, lines in zip(codes, sides):
+            kept = [line for line, of in zip(lines, halves, strict=True) if of == half]
+            (there / f"half{half}.{code}").write_text("".join(f"{line}\n" for line in kept))
+    for file in here.iterdir():
+        name = file.name.removesuffix(".gz")
+        if name.rpartition(".")[2] in codes and not name.startswith(f"{stem}."):
+            text = "".join(f"{line}\n" for line in read_lines(here, name))
+            (there / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
