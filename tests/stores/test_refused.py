@@ -54,6 +54,16 @@ def test_a_reordered_corpus_is_refused_at_its_first_sentence(
     )
 
 
+def test_a_store_of_a_smaller_corpus_is_refused_by_its_number(
+    data: Path, teacher: Path, top8: Path, tmp_path: Path
+) -> None:
+    smaller = rewrite(data, tmp_path / "bin", list(range(99)))
+    store = cache(smaller, teacher, tmp_path / "store")
+    assert "has 99 sentences of train.xx-yy and the data has 150; write a store" in refused(
+        data, "--teacher-store", store
+    )
+
+
 def test_a_damaged_byte_is_found_when_it_is_read(data: Path, top8: Path, tmp_path: Path) -> None:
     copy = damaged(top8, tmp_path)
     store = Store(copy, "train.xx-yy")
