@@ -10,15 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from fairseq.criterions import FairseqCriterion
+from fairseq.criterions import CRITERION_DATACLASS_REGISTRY, FairseqCriterion
 from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_loss
 from fairseq.dataclass.utils import gen_parser_from_dataclass
 from torch import Tensor
 
 from ..errors import InputError
+from ..host.ranges import check_ranges
 from ..tasks.distillation import DistillationTask, TeacherConfig
 from ..teachers import WholeBelief
-from .config import DistillationConfig, check_weights, signature
+from .config import VOCABULARY, DistillationConfig, check_weights, signature
 from .logs import reduce
 from .memory import Memory
 from .reading import Reading, Text, is_stored, read, texts
@@ -83,7 +84,9 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
     # What a method may define
 
     def check(self, cfg: Any) -> None:
-        """Refuse values that make no sense; a method with flags of its own extends it."""
+        """Refuse values that make no sense; a method with rules other than ranges extends it."""
+        known = {VOCABULARY: len(self.task.target_dictionary)}
+        check_ranges(CRITERION_DATACLASS_REGISTRY[self.name], cfg, known)
         check_weights(cfg)
 
     def require_teacher(self, cfg: Any, given: Any) -> None:

@@ -19,6 +19,8 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..host.decode_hook import require_decode_hook
+from ..host.ranges import Range
+from .config import UPDATES, WEIGHT
 from .divergence import Divergence, DivergenceConfig
 from .gate import Gate, gate_loss, gradient_only
 from .logs import note_spread
@@ -29,10 +31,12 @@ from .reading import Text, read_all
 @dataclass
 class HybridKDConfig(DivergenceConfig):
     nll_weight: float = field(
-        default=0.0, metadata={"help": "weight of the reference's NLL", "signature": "nll"}
+        default=0.0,
+        metadata={"help": "weight of the reference's NLL", "range": WEIGHT, "signature": "nll"},
     )
     kd_weight: float = field(
-        default=1.0, metadata={"help": "weight of the two gated terms", "signature": "kd"}
+        default=1.0,
+        metadata={"help": "weight of the two gated terms", "range": WEIGHT, "signature": "kd"},
     )
     hybrid_gate: ChoiceEnum(["sentence", "scalar", "fixed"]) = field(  # type: ignore[valid-type]
         default="sentence",
@@ -45,6 +49,7 @@ class HybridKDConfig(DivergenceConfig):
         default=0.5,
         metadata={
             "help": "g of --hybrid-gate fixed: 1 is token level, 0 sentence level",
+            "range": Range(0, 1),
             "signature": "g",
         },
     )
@@ -52,11 +57,17 @@ class HybridKDConfig(DivergenceConfig):
         default=1000,
         metadata={
             "help": "updates with g = 1/2, in which m_t and m_s are measured",
+            "range": UPDATES,
             "signature": "warmup",
         },
     )
     hybrid_gate_lambda: float = field(
-        default=0.1, metadata={"help": "weight of the pull of g to 1/2", "signature": "lambda"}
+        default=0.1,
+        metadata={
+            "help": "weight of the pull of g to 1/2",
+            "range": Range(0.000001, 1_000_000_000),
+            "signature": "lambda",
+        },
     )
 
 
@@ -77,19 +88,6 @@ class HybridKD(Divergence):
             raise InputError(
                 f"--criterion {self.name} needs the teacher's translations beside the references; "
                 "give their folder with --distilled-data"
-            )
-        if not 0 <= cfg.hybrid_gate_value <= 1:
-            raise InputError(
-                f"--hybrid-gate-value {cfg.hybrid_gate_value} is no share; give 0 to 1"
-            )
-        if cfg.hybrid_gate_warmup < 1:
-            raise InputError(
-                f"--hybrid-gate-warmup {cfg.hybrid_gate_warmup} measures nothing; give 1 or more"
-            )
-        if not cfg.hybrid_gate_lambda > 0:
-            raise InputError(
-                f"--hybrid-gate-lambda {cfg.hybrid_gate_lambda} lets the gate go to 0 or 1; give a "
-                "number above 0, such as 0.1"
             )
         if str(cfg.hybrid_gate) == "sentence" and self.task.encoder_width is None:
             raise InputError(

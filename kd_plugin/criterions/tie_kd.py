@@ -21,7 +21,9 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..host.decode_hook import Decoder, require_decode_hook
+from ..host.ranges import Range
 from ..teachers import WholeBelief
+from .config import VOCABULARY
 from .divergence import Divergence, DivergenceConfig
 from .reading import Reading, Text, reading_of
 
@@ -30,27 +32,24 @@ from .reading import Reading, Text, reading_of
 class TieKDConfig(DivergenceConfig):
     tie_top_k: int = field(
         default=5,
-        metadata={"help": "k of the ranking term; 0 leaves it out", "signature": "topk"},
+        metadata={
+            "help": "k of the ranking term; 0 leaves it out",
+            "range": Range(0, VOCABULARY),
+            "signature": "topk",
+        },
     )
     tie_iterations: int = field(
         default=3,
-        metadata={"help": "N, how often teacher and student decode", "signature": "iterations"},
+        metadata={
+            "help": "N, how often teacher and student decode",
+            "range": Range(1, 100),
+            "signature": "iterations",
+        },
     )
 
 
 @register_criterion("tie_kd", dataclass=TieKDConfig)
 class TieKD(Divergence):
-    def check(self, cfg: Any) -> None:
-        super().check(cfg)
-        size = len(self.task.target_dictionary)
-        if not 0 <= cfg.tie_top_k <= size:
-            raise InputError(
-                f"--tie-top-k {cfg.tie_top_k} is out of range; give 1 to {size}, the vocabulary, "
-                "or 0 for no ranking term"
-            )
-        if cfg.tie_iterations < 1:
-            raise InputError(f"--tie-iterations {cfg.tie_iterations} is too few; give 1 or more")
-
     def require_teacher(self, cfg: Any, given: Any) -> None:
         """As for all, but a store may be the teacher of the first iteration beside a live one."""
         if not (given.teacher_path and given.teacher_store):

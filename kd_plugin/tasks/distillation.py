@@ -23,6 +23,7 @@ from ..data.two_targets import with_second_target
 from ..errors import InputError
 from ..host.decode_hook import add_decode_hook, width_of_states
 from ..host.paths import absolute
+from ..host.ranges import check_ranges
 from ..neighbours.knnmt import translate_with_neighbours
 from ..neighbours.mixture import FLAGS
 from ..teachers.checkpoints import load_teacher
@@ -35,9 +36,10 @@ logger = logging.getLogger(__name__)
 Teacher = TypeVar("Teacher")
 
 
-def knnmt(name: str) -> dict[str, str]:
+def knnmt(name: str) -> dict[str, Any]:
     """The metadata of a flag that is kNN-MT's."""
-    return {"help": FLAGS[name][0]}
+    about, _, allowed = FLAGS[name]
+    return {"help": about, "range": allowed}
 
 
 @dataclass
@@ -94,6 +96,7 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
     cfg: DistillationTaskConfig
 
     def __init__(self, cfg: Any, src_dict: Any, tgt_dict: Any):
+        check_ranges(TeacherConfig, cfg)
         super().__init__(cfg, src_dict, tgt_dict)
         self.from_checkpoint = False
         self.student_positions: Any = None
