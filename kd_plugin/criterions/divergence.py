@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from ..errors import InputError
 from ..host.probabilities import log_softmax
 from ..host.ranges import Range
 from ..teachers import Belief, WholeBelief
@@ -35,3 +36,13 @@ class Divergence(DistillationCriterion):
     def kept(self, q: WholeBelief, y: Tensor) -> Belief:
         """What of the teacher's belief counts; a method may keep a part."""
         return q
+
+    def require_kept(self, flag: str, k: int) -> None:
+        """Refuse to ask a store for the ``k`` likeliest tokens where it kept fewer."""
+        store = self.task.store
+        if store is not None and store.kind == "beliefs" and k > store.k:
+            raise InputError(
+                f"{flag} {k} asks for more of the likeliest tokens than {store.flag} kept "
+                f"({store.k}); give at most {store.k}, or write another store with fairseq-kd "
+                f"cache --top-k {k}"
+            )

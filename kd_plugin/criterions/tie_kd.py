@@ -50,6 +50,10 @@ class TieKDConfig(DivergenceConfig):
 
 @register_criterion("tie_kd", dataclass=TieKDConfig)
 class TieKD(Divergence):
+    def check(self, cfg: Any) -> None:
+        super().check(cfg)
+        self.require_kept("--tie-top-k", cfg.tie_top_k)
+
     def require_teacher(self, cfg: Any, given: Any) -> None:
         """As for all, but a store may be the teacher of the first iteration beside a live one."""
         if not (given.teacher_path and given.teacher_store):
@@ -96,7 +100,8 @@ def own_prefix(reading: Reading) -> Tensor:
 def ranking(log_p: Tensor, q: WholeBelief, k: int) -> Tensor:
     """The hierarchical ranking loss of each token [N]; 0 for what is in the teacher's order."""
     p = log_p.exp()  # [N, V]
-    A, B = q.log_q.topk(k, -1).indices, log_p.topk(k, -1).indices  # [N, k], best first
+    A: Any = q.top(k).ids  # [N, k], best first
+    B = log_p.topk(k, -1).indices
     p_A, p_B, q_A, q_B = p.gather(-1, A), p.gather(-1, B), q.q.gather(-1, A), q.q.gather(-1, B)
     first = (p_A - p_A[:, :1]).relu().sum(-1)
     ordered = q_A.unsqueeze(-1) > q_B.unsqueeze(-2)  # [N, u, w]

@@ -56,6 +56,7 @@ class WordKD(Divergence):
             raise InputError(
                 f"--kd-target-k {k} has no effect with --kd-target {cfg.kd_target}; use top-k"
             )
+        self.require_kept("--kd-target-k", k or 1)
 
     def kept(self, q: WholeBelief, y: Tensor) -> Belief:
         match str(self.cfg.kd_target):

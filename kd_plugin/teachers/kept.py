@@ -94,7 +94,7 @@ class KeptBelief:
         if k > self.kept.ids.size(1):
             raise InputError(
                 f"the {k} likeliest tokens are asked for (--kd-target, --tie-top-k) and the "
-                f"teacher store kept {self.kept.ids.size(1)}; write it again with --top-k {k}"
+                f"teacher store kept {self.kept.ids.size(1)}; write another with --top-k {k}"
             )
         log_q = self.log_kept[:, :k]
         return Belief(log_q.exp(), log_q, self.kept.ids[:, :k])

@@ -17,6 +17,7 @@ from kd_plugin.host.ranges import flag_of
 from kd_plugin.tasks.distillation import TeacherConfig
 
 from .. import support
+from ..stored import cache
 from ..support import TINY, Setup, build, distillation
 
 ANY = ("nan", "inf", "-inf", -1)  # of every number; an int is none of the first three
@@ -152,3 +153,21 @@ def test_ends_of_a_range_are_allowed(flag: str, value: float, data: Path, teache
     more = ("--kd-target", "top-k") if flag == "--kd-target-k" else ()
     source = ("--teacher-path", teacher)
     build(data, *TINY, *distillation("--criterion", method, *source, *more, flag, value))
+
+
+@pytest.mark.parametrize(("method", "flags", "message"), [
+    ("word_kd", ("--kd-target", "top-k", "--kd-target-k", 9), "--kd-target-k 9"),
+    ("tie_kd", ("--tie-iterations", 1, "--tie-top-k", 9), "--tie-top-k 9"),
+])  # fmt: skip
+def test_more_tokens_than_a_store_kept_are_refused_at_start(
+    method: str, flags: tuple[object, ...], message: str, data: Path, teacher: Path, tmp_path: Path
+) -> None:
+    store = cache(data, teacher, tmp_path / "store", "--subset", "train")
+    command = distillation("--criterion", method, "--teacher-store", store, *flags)
+    words = rf"{message} asks for more .* {store} kept \(8\); give at most 8, or .* cache --top-k 9"
+    with pytest.raises(InputError, match=words):
+        build(data, *TINY, *command)
+    both = ("--teacher-path", teacher)  # the store may be the teacher of the first iteration alone
+    if method == "tie_kd":
+        with pytest.raises(InputError, match=words):
+            build(data, *TINY, *command, *both)

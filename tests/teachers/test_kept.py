@@ -152,7 +152,7 @@ def test_what_was_not_kept_is_refused(whole: Tensor, y: Tensor, ask: str) -> Non
     rules: dict[str, tuple[Callable[[], object], str]] = {
         "temperature": (lambda: belief.at(2.0), "--kd-temperature 2.0 needs .* --tail uniform"),
         "q": (lambda: belief.q, "--tail ghost has none .* --features"),
-        "top": (lambda: belief.top(4), r"store kept 3; write it again with --top-k 4"),
+        "top": (lambda: belief.top(4), r"store kept 3; write another with --top-k 4"),
     }
     call, message = rules[ask]
     with pytest.raises(InputError, match=message):
