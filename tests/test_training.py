@@ -17,6 +17,7 @@ from .support import (
     SCHEDULE,
     TINY,
     USER_DIR,
+    build,
     distillation,
     fairseq_train,
     fairseq_validate,
@@ -224,6 +225,46 @@ def test_validating_again_gives_the_same_numbers(
     again = fairseq_validate(data, tmp_path / "checkpoint_last.pt", capsys).stats("valid")[-1]
     for key in METRICS:
         assert again[key] == pytest.approx(run.stats("valid")[-1][key], abs=2e-3), key
+
+
+@pytest.mark.parametrize(("method", "updates", "told"), [
+    ("annealing_kd", 11, {"kd_loss"}),  # in stage I, at Phi = 2/3
+    ("annealing_kd", 18, {"nll_loss"}),  # in stage II
+    ("selective_kd", 5, {"kd_loss", "threshold", "selected"}),
+    ("hybrid_kd", 14, {"kd_loss", "gate"}),
+])  # fmt: skip
+def test_validating_again_remembers_the_run(
+    method: str,
+    updates: int,
+    told: set[str],
+    data: Path,
+    teacher: Path,
+    distilled: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The update's number, the queue and the gate are those at which the run itself validated."""
+    flags = ["--max-update", updates, "--validate-interval-updates", updates]
+    run = fairseq_train(data, tmp_path, *any_method(method, teacher, distilled), *flags)
+    again = fairseq_validate(data, tmp_path / "checkpoint_last.pt", capsys).stats("valid")[-1]
+    theirs = run.stats("valid")[-1]
+    assert told <= set(theirs)
+    assert ("kd_loss" in theirs) == (updates != 18)
+    for key in {"loss", "nll_loss"} | told:
+        assert again[key] == pytest.approx(theirs[key], abs=2e-3), key
+
+
+def test_a_checkpoint_that_tells_no_update_is_said(
+    data: Path, teacher: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    setup = build(data, *word_kd(teacher))
+    state = setup.task.state_dict()
+    del state["criterion"]  # as earlier versions wrote it
+    setup.task.from_checkpoint = True
+    setup.task.load_state_dict(state)
+    setup.task.build_criterion(setup.cfg.criterion)
+    said = "the checkpoint does not tell where its run was: --criterion word_kd evaluates it as at"
+    assert said in caplog.text
 
 
 def hydra_body(data: Path, folder: Path, teacher: Path | str) -> dict[str, dict[str, Any]]:

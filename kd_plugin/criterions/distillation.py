@@ -153,6 +153,26 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
             self.memory.begin_update()
         return super().train(mode)
 
+    def state(self) -> dict[str, Any]:
+        """What :meth:`evaluate_as` needs to know of a run, plain data and tensors."""
+        memory = self.memory.state() if self.memory is not None else None
+        parameters = dict(self.state_dict())
+        return {"update_num": self.update_num, "memory": memory, "parameters": parameters}
+
+    def evaluate_as(self, state: Mapping[str, Any] | None) -> None:
+        """Be as at the end of the run whose checkpoint has this ``state``; None is not known."""
+        if state is None:
+            logger.warning(
+                f"the checkpoint does not tell where its run was: --criterion {self.name} "
+                "evaluates it as at the first update"
+            )
+            return
+        self.update_num = state["update_num"]
+        self.load_state_dict(state["parameters"])
+        if self.memory is not None and state["memory"] is not None:
+            self.memory.restore(state["memory"])
+        logger.info(f"--criterion {self.name} evaluates as at update {self.update_num + 1}")
+
     def forward(
         self, model: Any, sample: Mapping[str, Any], reduce: bool = True
     ) -> tuple[Tensor, float, dict[str, Any]]:

@@ -102,6 +102,7 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         self.student_positions: Any = None
         self.encoder_width: Optional[int] = None
         self.method: Any = None  # the criterion, where it is one of ours
+        self.evaluated: Optional[dict[str, Any]] = None  # what the checkpoint tells of its own
         hashes = {code: dictionaries.fingerprint(words) for code, words in self.languages()}
         self.state.merge_state_dict({"dictionary_sha256": hashes})
 
@@ -157,6 +158,8 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
                         f"{flag} {value} is given, and --criterion {cfg._name} does not read it; "
                         "choose a criterion of kd_plugin, or leave the flag out"
                     )
+        elif self.from_checkpoint:
+            self.method.evaluate_as(self.evaluated)
         return criterion
 
     def build_generator(self, models: Any, *args: Any, **kwargs: Any) -> Any:
@@ -200,8 +203,14 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         if self.method is not None and self.method.memory is not None:
             self.method.memory.restore(state["memory"])
 
+    def state_dict(self) -> dict[str, Any]:
+        """What fairseq saves for :meth:`load_state_dict`."""
+        state: dict[str, Any] = super().state_dict()
+        return state if self.method is None else {**state, "criterion": self.method.state()}
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Called for a checkpoint that is to be evaluated here: its dictionaries must be ours."""
+        self.evaluated = state_dict.get("criterion")
         recorded = state_dict.get("dictionary_sha256", {})
         for language, hashed in self.state.dictionary_sha256.items():
             if recorded.get(language, hashed) != hashed:
