@@ -76,6 +76,7 @@ class AnnealingKDConfig(DistillationConfig):
 @register_criterion("annealing_kd", dataclass=AnnealingKDConfig)
 class AnnealingKD(DistillationCriterion):
     reads_stores = ("features",)  # the regression is on all logits
+    unit = 1.0  # squared errors are no nats
 
     def check(self, cfg: Any) -> None:
         super().check(cfg)

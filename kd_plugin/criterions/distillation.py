@@ -6,6 +6,7 @@ Shapes: B sentences, T positions, N real (non-padding) tokens, V vocabulary.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,7 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
     teacher_reads_reference = False  # though there is a second text
     gold_is_reference = False
     reads_logits = False
+    unit = math.log(2)  # by which the term is divided in the log: nats become bits
 
     def __init__(self, cfg: DistillationConfig, task: Any):
         self.name = str(cfg._name)
@@ -287,7 +289,7 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
         """See :func:`.logs.reduce`."""
-        reduce(logging_outputs)
+        reduce(logging_outputs, cls.unit)
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
