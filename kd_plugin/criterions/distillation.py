@@ -208,6 +208,8 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
         if b is None:
             reading = read(model, sample, gold, self.padding_idx)
             self.log_nll(reading, log)
+            if not (model.training or self.needs_teacher):
+                self.log_agreement(reading, self.beliefs(model, [reading])[0], log)
             return [(a or 0) * self.smoothed_nll(reading.log_p, reading.y)], gold.ntokens
         readings = self.read(model, sample, taught)
         reading = readings[0]
@@ -225,6 +227,13 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
     def log_nll(self, reading: Reading, log: dict[str, Any]) -> None:
         """Log the NLL of the text that counts as gold."""
         log["nll_loss"], log["nll_ntokens"] = reading.nll.sum(), len(reading.y)
+
+    def log_agreement(self, reading: Reading, q: Any, log: dict[str, Any]) -> None:
+        """Log what a teacher that is not needed makes of a text; None is no teacher."""
+        if q is not None:
+            self.log_teacher(reading, q, log)
+            log["agreement"] = q.best().eq(reading.log_p.argmax(-1)).sum()
+            log["kd_ntokens"] = len(reading.y)
 
     def smoothed_nll(self, log_p: Tensor, y: Tensor) -> Tensor:
         """Label-smoothed NLL of each token [N], with fairseq's formula."""
