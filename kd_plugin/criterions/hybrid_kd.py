@@ -9,12 +9,14 @@ For each sentence, with g from the gate and sg for "no gradient", the student mi
 :mod:`.gate`. The formula of Wei et al. is not public.
 """
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from fairseq.criterions import register_criterion
 from fairseq.dataclass import ChoiceEnum
+from omegaconf import II
 from torch import Tensor
 
 from ..errors import InputError
@@ -26,6 +28,8 @@ from .gate import Gate, gate_loss, gradient_only
 from .logs import note_spread
 from .memory import FirstMeans
 from .reading import Text, read_all
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -69,6 +73,7 @@ class HybridKDConfig(DivergenceConfig):
             "signature": "lambda",
         },
     )
+    max_update: int = II("optimization.max_update")
 
 
 @register_criterion("hybrid_kd", dataclass=HybridKDConfig)
@@ -81,6 +86,12 @@ class HybridKD(Divergence):
         if self.fixed is None:
             self.memory: FirstMeans | None = FirstMeans(cfg.hybrid_gate_warmup, columns=2)
             self.gate = Gate(task.encoder_width if str(cfg.hybrid_gate) == "sentence" else None)
+            if 0 < cfg.max_update <= cfg.hybrid_gate_warmup and not task.from_checkpoint:
+                logger.warning(
+                    f"--hybrid-gate-warmup {cfg.hybrid_gate_warmup} is not over at --max-update "
+                    f"{cfg.max_update}: the gate stays at 1/2 and learns nothing; lower the first "
+                    "or raise the second"
+                )
 
     def check(self, cfg: Any) -> None:
         super().check(cfg)

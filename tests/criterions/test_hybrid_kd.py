@@ -188,6 +188,19 @@ def test_one_half_and_no_step_while_means_are_measured(
     assert any(p.abs().max() > 0 for p in setup.criterion.parameters())
 
 
+@pytest.mark.parametrize(("updates", "said"), [(9, 0), (5, 1), (4, 1), (0, 0)])
+def test_a_warm_up_that_is_not_over_is_said_at_the_start(
+    updates: int, said: int, data: Path, teacher: Path, distilled: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    hybrid(data, teacher, distilled, "--hybrid-gate-warmup", 5, "--max-update", updates)
+    words = f"--hybrid-gate-warmup 5 is not over at --max-update {updates}"
+    assert caplog.text.count(words) == said
+    flags = ("--hybrid-gate", "fixed", "--hybrid-gate-warmup", 5, "--max-update", updates)
+    hybrid(data, teacher, distilled, *flags)
+    assert caplog.text.count("is not over") == said
+
+
 def test_a_dummy_and_an_overflow_are_not_measured(
     data: Path, teacher: Path, distilled: Path
 ) -> None:
