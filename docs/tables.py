@@ -81,7 +81,7 @@ def allowed(field: Field[Any]) -> str:
 
 def own(task: str, stock: set[str]) -> list[Field[Any]]:
     declared: list[Field[Any]] = list(fields(TASK_DATACLASS_REGISTRY[task]))
-    return [field for field in declared if field.name not in stock]
+    return [field for field in declared if field.name not in stock and is_flag(field)]
 
 
 def is_flag(field: Field[Any]) -> bool:

@@ -12,6 +12,8 @@ import pytest
 import torch
 from fairseq_cli import generate, validate
 
+from kd_plugin.errors import InputError
+
 from . import support
 from .support import (
     SCHEDULE,
@@ -193,6 +195,26 @@ def test_bfloat16_on_a_cpu(data: Path, teacher: Path, tmp_path: Path) -> None:
     body = hydra_body(data, tmp_path, teacher)
     body["common"]["bf16"] = True
     assert "kd_loss" in hydra(tmp_path, body)
+
+
+@pytest.mark.parametrize("flag", ["--fp16", "--memory-efficient-fp16"])
+@pytest.mark.parametrize("criterion", ["seq_kd", "cross_entropy"])
+def test_half_precision_on_a_cpu_is_refused(
+    flag: str, criterion: str, data: Path, tmp_path: Path
+) -> None:
+    command = [*TINY, *distillation("--criterion", criterion), "--max-update", 1, flag]
+    with pytest.raises(InputError, match=r"--fp16 trains on a GPU, and --cpu is given; leave"):
+        fairseq_train(data, tmp_path, *command)
+
+
+@pytest.mark.parametrize("criterion", ["word_kd", "cross_entropy"])
+def test_a_loss_that_is_no_number_ends_in_one_line(
+    criterion: str, data: Path, teacher: Path, tmp_path: Path
+) -> None:
+    source = ["--teacher-path", teacher] if criterion == "word_kd" else []
+    command = [*TINY, *distillation("--criterion", criterion, *source), "--lr", 1e30]
+    with pytest.raises(InputError, match=r"the loss is (nan|inf) at update 2: .* a lower --lr"):
+        fairseq_train(data, tmp_path, *command, "--max-update", 9)
 
 
 # Other commands
