@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kd_plugin.commands import cli
 from kd_plugin.errors import InputError
 from kd_plugin.stores.store import Store
 
@@ -15,6 +16,7 @@ from ..stored import (
     NAME,
     cache,
     damaged,
+    records,
     rewrite,
     step_from,
     word_kd,
@@ -148,6 +150,21 @@ def test_sentences_without_records(data: Path, tmp_path: Path, top8: Path) -> No
         "--max-source-positions", 7, "--max-target-positions", 7,
     )  # fmt: skip
     setup.task.load_dataset("train")
+
+
+@pytest.mark.parametrize("command", ["cache", "datastore"])
+def test_padding_as_a_word_of_a_target(
+    command: str, data: Path, teacher: Path, tmp_path: Path
+) -> None:
+    """Training skips such a token, so a store would have fewer records than the line has words."""
+    pairs = {"train": [("w1", "W1")] * 6, "valid": [("w1 <pad> w2", "W2 W1")]}
+    pairs["train"][4] = ("w1 w2", "W2 <pad> W1")
+    corpus = support.binarise(tmp_path / "bin", pairs, data)
+    flags = ["--path", teacher, "--output", tmp_path / "store", "--cpu"]
+    with pytest.raises(SystemExit, match=r"the target of line 5 in .* has the word <pad>, which"):
+        cli.main([str(part) for part in (command, corpus, "--subset", "train", *flags)])
+    cli.main([str(part) for part in ("cache", corpus, "--subset", "valid", *flags)])
+    assert len(records(tmp_path / "store", "valid")) == 3
 
 
 @pytest.mark.parametrize(
