@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import Field, fields
+from enum import EnumMeta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from fairseq.tasks import TASK_DATACLASS_REGISTRY
 import kd_plugin  # noqa: F401  (registers)
 from kd_plugin.criterions.config import DistillationConfig
 from kd_plugin.criterions.distillation import DistillationCriterion
+from kd_plugin.host.ranges import flag_of
 
 README = Path(__file__).parent.parent / "README.md"
 TERMS = {  # the distillation term of a token, in a line
@@ -62,17 +64,24 @@ def flags() -> str:
             inherited = shared.get(field.name)
             if is_flag(field) and (inherited is None or inherited.default != field.default):
                 rows.append((f"`{name}`", field))
-    lines = ["| of | flag | default | meaning |", "|---|---|---|---|"]
+    lines = ["| of | flag | default | allowed | meaning |", "|---|---|---|---|---|"]
     for owner, field in rows:
-        flag = "--" + field.name.replace("_", "-")
         default = "" if field.default is None else field.default
-        lines.append(f"| {owner} | `{flag}` | {default} | {field.metadata['help']} |")
+        meaning = field.metadata["help"]
+        lines.append(f"| {owner} | `{flag_of(field)}` | {default} | {allowed(field)} | {meaning} |")
     return "\n".join(lines)
+
+
+def allowed(field: Field[Any]) -> str:
+    """The values that a flag takes: one of some words, or a range of numbers."""
+    if isinstance(field.type, EnumMeta):
+        return ", ".join(f"`{choice.value}`" for choice in field.type)
+    return str(field.metadata.get("range", ""))
 
 
 def own(task: str, stock: set[str]) -> list[Field[Any]]:
     declared: list[Field[Any]] = list(fields(TASK_DATACLASS_REGISTRY[task]))
-    return [field for field in declared if field.name not in stock]
+    return [field for field in declared if field.name not in stock and is_flag(field)]
 
 
 def is_flag(field: Field[Any]) -> bool:

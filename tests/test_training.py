@@ -12,11 +12,14 @@ import pytest
 import torch
 from fairseq_cli import generate, validate
 
+from kd_plugin.errors import InputError
+
 from . import support
 from .support import (
     SCHEDULE,
     TINY,
     USER_DIR,
+    build,
     distillation,
     fairseq_train,
     fairseq_validate,
@@ -206,6 +209,26 @@ def test_bfloat16_on_a_cpu(data: Path, teacher: Path, tmp_path: Path) -> None:
     assert "kd_loss" in hydra(tmp_path, body)
 
 
+@pytest.mark.parametrize("flag", ["--fp16", "--memory-efficient-fp16"])
+@pytest.mark.parametrize("criterion", ["seq_kd", "cross_entropy"])
+def test_half_precision_on_a_cpu_is_refused(
+    flag: str, criterion: str, data: Path, tmp_path: Path
+) -> None:
+    command = [*TINY, *distillation("--criterion", criterion), "--max-update", 1, flag]
+    with pytest.raises(InputError, match=r"--fp16 trains on a GPU, and --cpu is given; leave"):
+        fairseq_train(data, tmp_path, *command)
+
+
+@pytest.mark.parametrize("criterion", ["word_kd", "cross_entropy"])
+def test_a_loss_that_is_no_number_ends_in_one_line(
+    criterion: str, data: Path, teacher: Path, tmp_path: Path
+) -> None:
+    source = ["--teacher-path", teacher] if criterion == "word_kd" else []
+    command = [*TINY, *distillation("--criterion", criterion, *source), "--lr", 1e30]
+    with pytest.raises(InputError, match=r"the loss is (nan|inf) at update 2: .* a lower --lr"):
+        fairseq_train(data, tmp_path, *command, "--max-update", 9)
+
+
 # Other commands
 
 
@@ -236,6 +259,46 @@ def test_validating_again_gives_the_same_numbers(
     again = fairseq_validate(data, tmp_path / "checkpoint_last.pt", capsys).stats("valid")[-1]
     for key in METRICS:
         assert again[key] == pytest.approx(run.stats("valid")[-1][key], abs=2e-3), key
+
+
+@pytest.mark.parametrize(("method", "updates", "told"), [
+    ("annealing_kd", 11, {"kd_loss"}),  # in stage I, at Phi = 2/3
+    ("annealing_kd", 18, {"nll_loss"}),  # in stage II
+    ("selective_kd", 5, {"kd_loss", "threshold", "selected"}),
+    ("hybrid_kd", 14, {"kd_loss", "gate"}),
+])  # fmt: skip
+def test_validating_again_remembers_the_run(
+    method: str,
+    updates: int,
+    told: set[str],
+    data: Path,
+    teacher: Path,
+    distilled: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The update's number, the queue and the gate are those at which the run itself validated."""
+    flags = ["--max-update", updates, "--validate-interval-updates", updates]
+    run = fairseq_train(data, tmp_path, *any_method(method, teacher, distilled), *flags)
+    again = fairseq_validate(data, tmp_path / "checkpoint_last.pt", capsys).stats("valid")[-1]
+    theirs = run.stats("valid")[-1]
+    assert told <= set(theirs)
+    assert ("kd_loss" in theirs) == (updates != 18)
+    for key in {"loss", "nll_loss"} | told:
+        assert again[key] == pytest.approx(theirs[key], abs=2e-3), key
+
+
+def test_a_checkpoint_that_tells_no_update_is_said(
+    data: Path, teacher: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    setup = build(data, *word_kd(teacher))
+    state = setup.task.state_dict()
+    del state["criterion"]  # as earlier versions wrote it
+    setup.task.from_checkpoint = True
+    setup.task.load_state_dict(state)
+    setup.task.build_criterion(setup.cfg.criterion)
+    said = "the checkpoint does not tell where its run was: --criterion word_kd evaluates it as at"
+    assert said in caplog.text
 
 
 def hydra_body(data: Path, folder: Path, teacher: Path | str) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from ..errors import InputError
 from ..files.shards import parse_shard
-from ..neighbours.mixture import FLAGS, Mixture
+from ..host.ranges import Range, require
+from ..neighbours.mixture import FLAGS
 from .flags import (
     add_data_flags,
     add_device_flags,
@@ -36,7 +37,7 @@ def add_command(commands: Any) -> None:
     add("--max-len-a", type=float, default=0.0, help="at most a * source length + b tokens ...")
     add("--max-len-b", type=int, default=200, help="... (default: fairseq's, 0 and 200)")
     add("--max-tokens", type=int, default=4000, help="source tokens in a batch (default: 4000)")
-    for name, (about, default) in FLAGS.items():
+    for name, (about, default, _) in FLAGS.items():
         kind = str if default is None else type(default)
         about += "" if default is None else " (default: %(default)s)"
         add(f"--knnmt-{name}", type=kind, default=default, help=about)
@@ -48,13 +49,10 @@ def run(given: argparse.Namespace) -> None:
     """Write one shard of the corpus, or go on with it, and print what it holds."""
     shard, shards = parse_shard(given.shard)
     require_positive(given, "beam", "nbest", "max_len_b", "max_tokens", "block_size")
-    for name, least in (("max_len_a", 0), ("lenpen", -10)):
-        value = getattr(given, name)
-        if not least <= value <= 1000:  # nan is refused, too
-            flag = name.replace("_", "-")
-            raise InputError(f"--{flag} {value} is out of range; give {least} to 1000")
-    if given.knnmt_datastore:
-        Mixture(given.knnmt_k, given.knnmt_lambda, given.knnmt_temperature).check()
+    require("--max-len-a", given.max_len_a, Range(0, 1000))
+    require("--lenpen", given.lenpen, Range(-10, 1000))
+    for name, (_, default, allowed) in FLAGS.items():
+        require(f"--knnmt-{name}", getattr(given, f"knnmt_{name}"), allowed, default)
     if given.nbest > given.beam:
         raise InputError(
             f"--nbest {given.nbest} is more than a --beam of {given.beam} finds; raise --beam"

@@ -19,8 +19,9 @@ from omegaconf import II
 from torch import Tensor
 
 from ..errors import InputError
+from ..host.ranges import Range
 from ..teachers import WholeBelief
-from .config import DistillationConfig
+from .config import UPDATES, WEIGHT, DistillationConfig
 from .distillation import DistillationCriterion
 
 
@@ -28,18 +29,33 @@ from .distillation import DistillationCriterion
 class AnnealingKDConfig(DistillationConfig):
     nll_weight: float = field(
         default=1.0,
-        metadata={"help": "weight of the label-smoothed NLL, in stage II", "signature": "nll"},
+        metadata={
+            "help": "weight of the label-smoothed NLL, in stage II",
+            "range": WEIGHT,
+            "signature": "nll",
+        },
     )
     kd_weight: float = field(
-        default=1.0, metadata={"help": "weight of the regression, in stage I", "signature": "kd"}
+        default=1.0,
+        metadata={
+            "help": "weight of the regression, in stage I",
+            "range": WEIGHT,
+            "signature": "kd",
+        },
     )
     anneal_max_temperature: int = field(
-        default=10, metadata={"help": "tau_max, the number of steps of Phi", "signature": "tau"}
+        default=10,
+        metadata={
+            "help": "tau_max, the number of steps of Phi",
+            "range": Range(1, 1_000_000),
+            "signature": "tau",
+        },
     )
     anneal_updates: Optional[int] = field(
         default=None,
         metadata={
             "help": "length of stage I; stage II follows (default: half of --max-update)",
+            "range": UPDATES,
             "signature": "updates",
         },
     )
@@ -60,20 +76,16 @@ class AnnealingKDConfig(DistillationConfig):
 @register_criterion("annealing_kd", dataclass=AnnealingKDConfig)
 class AnnealingKD(DistillationCriterion):
     reads_stores = ("features",)  # the regression is on all logits
+    unit = 1.0  # squared errors are no nats
 
     def check(self, cfg: Any) -> None:
         super().check(cfg)
         self.reads_logits = str(cfg.anneal_logits) == "raw"
-        if cfg.anneal_max_temperature < 1:
-            raise InputError(
-                f"--anneal-max-temperature {cfg.anneal_max_temperature} leaves no step; give 1 or "
-                "more (default 10)"
-            )
         self.updates = cfg.anneal_updates or cfg.max_update // 2
         if cfg.kd_weight and self.updates < 1 and not self.task.from_checkpoint:
             raise InputError(
-                f"--anneal-updates {cfg.anneal_updates or 'is not given and'} leaves no stage I; "
-                "give its length in updates, or --max-update, of which it is half"
+                "--anneal-updates is not given and leaves no stage I; give its length in updates, "
+                "or --max-update, of which it is half"
             )
         if not cfg.nll_weight:
             raise InputError("--nll-weight 0 leaves stage II without a loss; give 1")

@@ -1,6 +1,5 @@
 """Flags of every distillation criterion, their rules, and the signature of a run."""
 
-import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -9,42 +8,48 @@ from fairseq.dataclass import FairseqDataclass
 from omegaconf import II
 
 from ..errors import InputError
+from ..host.ranges import Range
 from ..version import __version__
+
+WEIGHT = Range(0, 1_000_000)
+UPDATES = Range(1, 1_000_000_000)
+VOCABULARY = "the vocabulary"
 
 
 @dataclass
 class DistillationConfig(FairseqDataclass):  # type: ignore[misc]
-    """What all methods have; ``signature`` in a field's metadata is its name in the signature."""
+    """What all methods have.
+
+    In a field's metadata ``range`` says which numbers are allowed, ``signature`` is its name in the
+    run's signature.
+    """
 
     nll_weight: float = field(
-        default=0.5, metadata={"help": "weight of the label-smoothed NLL", "signature": "nll"}
+        default=0.5,
+        metadata={"help": "weight of the label-smoothed NLL", "range": WEIGHT, "signature": "nll"},
     )
     kd_weight: float = field(
-        default=0.5, metadata={"help": "weight of the distillation term", "signature": "kd"}
+        default=0.5,
+        metadata={"help": "weight of the distillation term", "range": WEIGHT, "signature": "kd"},
     )
     label_smoothing: float = field(
         default=0.0,
-        metadata={"help": "epsilon of the terms whose target is a token; 0 turns smoothing off"},
+        metadata={
+            "help": "epsilon of the terms whose target is a token; 0 turns smoothing off",
+            "range": Range(0, 1, below=True),
+        },
     )
     sentence_avg: bool = II("optimization.sentence_avg")
 
 
 def check_weights(cfg: Any) -> None:
-    """Refuse weights and a smoothing that make no sense.
+    """Refuse weights that leave nothing to minimise.
 
     Raises:
-        InputError: a weight is negative or not finite, both are 0, or epsilon is not in [0, 1).
+        InputError: both are 0.
     """
-    for flag, value in (("--nll-weight", cfg.nll_weight), ("--kd-weight", cfg.kd_weight)):
-        if not 0 <= value < math.inf:
-            raise InputError(f"{flag} {value} is no weight; give a finite number >= 0")
     if cfg.nll_weight == cfg.kd_weight == 0:
         raise InputError("--nll-weight 0 and --kd-weight 0 leave no loss; raise one of them")
-    if not 0 <= cfg.label_smoothing < 1:
-        raise InputError(
-            f"--label-smoothing {cfg.label_smoothing} is no share of probability; give a number "
-            ">= 0 and < 1, such as 0.1"
-        )
 
 
 def signature(name: str, cfg: Any, **sources: str) -> str:

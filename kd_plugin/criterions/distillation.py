@@ -6,19 +6,21 @@ Shapes: B sentences, T positions, N real (non-padding) tokens, V vocabulary.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from fairseq.criterions import FairseqCriterion
+from fairseq.criterions import CRITERION_DATACLASS_REGISTRY, FairseqCriterion
 from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_loss
 from fairseq.dataclass.utils import gen_parser_from_dataclass
 from torch import Tensor
 
 from ..errors import InputError
+from ..host.ranges import check_ranges
 from ..tasks.distillation import DistillationTask, TeacherConfig
 from ..teachers import WholeBelief
-from .config import DistillationConfig, check_weights, signature
+from .config import VOCABULARY, DistillationConfig, check_weights, signature
 from .logs import reduce
 from .memory import Memory
 from .reading import Reading, Text, is_stored, read, texts
@@ -43,6 +45,7 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
     teacher_reads_reference = False  # though there is a second text
     gold_is_reference = False
     reads_logits = False
+    unit = math.log(2)  # by which the term is divided in the log: nats become bits
 
     def __init__(self, cfg: DistillationConfig, task: Any):
         self.name = str(cfg._name)
@@ -83,7 +86,9 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
     # What a method may define
 
     def check(self, cfg: Any) -> None:
-        """Refuse values that make no sense; a method with flags of its own extends it."""
+        """Refuse values that make no sense; a method with rules other than ranges extends it."""
+        known = {VOCABULARY: len(self.task.target_dictionary)}
+        check_ranges(CRITERION_DATACLASS_REGISTRY[self.name], cfg, known)
         check_weights(cfg)
 
     def require_teacher(self, cfg: Any, given: Any) -> None:
@@ -150,6 +155,26 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
             self.memory.begin_update()
         return super().train(mode)
 
+    def state(self) -> dict[str, Any]:
+        """What :meth:`evaluate_as` needs to know of a run, plain data and tensors."""
+        memory = self.memory.state() if self.memory is not None else None
+        parameters = dict(self.state_dict())
+        return {"update_num": self.update_num, "memory": memory, "parameters": parameters}
+
+    def evaluate_as(self, state: Mapping[str, Any] | None) -> None:
+        """Be as at the end of the run whose checkpoint has this ``state``; None is not known."""
+        if state is None:
+            logger.warning(
+                f"the checkpoint does not tell where its run was: --criterion {self.name} "
+                "evaluates it as at the first update"
+            )
+            return
+        self.update_num = state["update_num"]
+        self.load_state_dict(state["parameters"])
+        if self.memory is not None and state["memory"] is not None:
+            self.memory.restore(state["memory"])
+        logger.info(f"--criterion {self.name} evaluates as at update {self.update_num + 1}")
+
     def forward(
         self, model: Any, sample: Mapping[str, Any], reduce: bool = True
     ) -> tuple[Tensor, float, dict[str, Any]]:
@@ -183,6 +208,8 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
         if b is None:
             reading = read(model, sample, gold, self.padding_idx)
             self.log_nll(reading, log)
+            if not (model.training or self.needs_teacher):
+                self.log_agreement(reading, self.beliefs(model, [reading])[0], log)
             return [(a or 0) * self.smoothed_nll(reading.log_p, reading.y)], gold.ntokens
         readings = self.read(model, sample, taught)
         reading = readings[0]
@@ -200,6 +227,13 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
     def log_nll(self, reading: Reading, log: dict[str, Any]) -> None:
         """Log the NLL of the text that counts as gold."""
         log["nll_loss"], log["nll_ntokens"] = reading.nll.sum(), len(reading.y)
+
+    def log_agreement(self, reading: Reading, q: Any, log: dict[str, Any]) -> None:
+        """Log what a teacher that is not needed makes of a text; None is no teacher."""
+        if q is not None:
+            self.log_teacher(reading, q, log)
+            log["agreement"] = q.best().eq(reading.log_p.argmax(-1)).sum()
+            log["kd_ntokens"] = len(reading.y)
 
     def smoothed_nll(self, log_p: Tensor, y: Tensor) -> Tensor:
         """Label-smoothed NLL of each token [N], with fairseq's formula."""
@@ -264,7 +298,7 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
         """See :func:`.logs.reduce`."""
-        reduce(logging_outputs)
+        reduce(logging_outputs, cls.unit)
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

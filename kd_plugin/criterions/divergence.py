@@ -1,12 +1,12 @@
 """What the methods share that draw the student to the teacher's distribution."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from torch import Tensor
 
 from ..errors import InputError
 from ..host.probabilities import log_softmax
+from ..host.ranges import Range
 from ..teachers import Belief, WholeBelief
 from .config import DistillationConfig
 from .distillation import DistillationCriterion
@@ -19,6 +19,7 @@ class DivergenceConfig(DistillationConfig):
         metadata={
             "help": "T of teacher and student in the distillation term, whose value is multiplied "
             "by T squared",
+            "range": Range(0.01, 100),
             "signature": "T",
         },
     )
@@ -26,12 +27,6 @@ class DivergenceConfig(DistillationConfig):
 
 class Divergence(DistillationCriterion):
     r"""A term :math:`T^2 \sum_v q_v (\log q_v - \log p_v)`, both sides at temperature T."""
-
-    def check(self, cfg: Any) -> None:
-        super().check(cfg)
-        T = cfg.kd_temperature
-        if not 0.01 <= T <= 100:
-            raise InputError(f"--kd-temperature {T} is out of range; give 0.01 to 100 (default 1)")
 
     def token_loss(self, log_p: Tensor, q: WholeBelief, y: Tensor) -> Tensor:
         T: float = self.cfg.kd_temperature
@@ -41,3 +36,13 @@ class Divergence(DistillationCriterion):
     def kept(self, q: WholeBelief, y: Tensor) -> Belief:
         """What of the teacher's belief counts; a method may keep a part."""
         return q
+
+    def require_kept(self, flag: str, k: int) -> None:
+        """Refuse to ask a store for the ``k`` likeliest tokens where it kept fewer."""
+        store = self.task.store
+        if store is not None and store.kind == "beliefs" and k > store.k:
+            raise InputError(
+                f"{flag} {k} asks for more of the likeliest tokens than {store.flag} kept "
+                f"({store.k}); give at most {store.k}, or write another store with fairseq-kd "
+                f"cache --top-k {k}"
+            )

@@ -9,30 +9,38 @@ For each sentence, with g from the gate and sg for "no gradient", the student mi
 :mod:`.gate`. The formula of Wei et al. is not public.
 """
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from fairseq.criterions import register_criterion
 from fairseq.dataclass import ChoiceEnum
+from omegaconf import II
 from torch import Tensor
 
 from ..errors import InputError
 from ..host.decode_hook import require_decode_hook
+from ..host.ranges import Range
+from .config import UPDATES, WEIGHT
 from .divergence import Divergence, DivergenceConfig
 from .gate import Gate, gate_loss, gradient_only
 from .logs import note_spread
 from .memory import FirstMeans
 from .reading import Text, read_all
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass
 class HybridKDConfig(DivergenceConfig):
     nll_weight: float = field(
-        default=0.0, metadata={"help": "weight of the reference's NLL", "signature": "nll"}
+        default=0.0,
+        metadata={"help": "weight of the reference's NLL", "range": WEIGHT, "signature": "nll"},
     )
     kd_weight: float = field(
-        default=1.0, metadata={"help": "weight of the two gated terms", "signature": "kd"}
+        default=1.0,
+        metadata={"help": "weight of the two gated terms", "range": WEIGHT, "signature": "kd"},
     )
     hybrid_gate: ChoiceEnum(["sentence", "scalar", "fixed"]) = field(  # type: ignore[valid-type]
         default="sentence",
@@ -45,6 +53,7 @@ class HybridKDConfig(DivergenceConfig):
         default=0.5,
         metadata={
             "help": "g of --hybrid-gate fixed: 1 is token level, 0 sentence level",
+            "range": Range(0, 1),
             "signature": "g",
         },
     )
@@ -52,12 +61,19 @@ class HybridKDConfig(DivergenceConfig):
         default=1000,
         metadata={
             "help": "updates with g = 1/2, in which m_t and m_s are measured",
+            "range": UPDATES,
             "signature": "warmup",
         },
     )
     hybrid_gate_lambda: float = field(
-        default=0.1, metadata={"help": "weight of the pull of g to 1/2", "signature": "lambda"}
+        default=0.1,
+        metadata={
+            "help": "weight of the pull of g to 1/2",
+            "range": Range(0.000001, 1_000_000_000),
+            "signature": "lambda",
+        },
     )
+    max_update: int = II("optimization.max_update")
 
 
 @register_criterion("hybrid_kd", dataclass=HybridKDConfig)
@@ -70,6 +86,12 @@ class HybridKD(Divergence):
         if self.fixed is None:
             self.memory: FirstMeans | None = FirstMeans(cfg.hybrid_gate_warmup, columns=2)
             self.gate = Gate(task.encoder_width if str(cfg.hybrid_gate) == "sentence" else None)
+            if 0 < cfg.max_update <= cfg.hybrid_gate_warmup and not task.from_checkpoint:
+                logger.warning(
+                    f"--hybrid-gate-warmup {cfg.hybrid_gate_warmup} is not over at --max-update "
+                    f"{cfg.max_update}: the gate stays at 1/2 and learns nothing; lower the first "
+                    "or raise the second"
+                )
 
     def check(self, cfg: Any) -> None:
         super().check(cfg)
@@ -77,19 +99,6 @@ class HybridKD(Divergence):
             raise InputError(
                 f"--criterion {self.name} needs the teacher's translations beside the references; "
                 "give their folder with --distilled-data"
-            )
-        if not 0 <= cfg.hybrid_gate_value <= 1:
-            raise InputError(
-                f"--hybrid-gate-value {cfg.hybrid_gate_value} is no share; give 0 to 1"
-            )
-        if cfg.hybrid_gate_warmup < 1:
-            raise InputError(
-                f"--hybrid-gate-warmup {cfg.hybrid_gate_warmup} measures nothing; give 1 or more"
-            )
-        if not cfg.hybrid_gate_lambda > 0:
-            raise InputError(
-                f"--hybrid-gate-lambda {cfg.hybrid_gate_lambda} lets the gate go to 0 or 1; give a "
-                "number above 0, such as 0.1"
             )
         if str(cfg.hybrid_gate) == "sentence" and self.task.encoder_width is None:
             raise InputError(

@@ -16,8 +16,10 @@ from fairseq.criterions import register_criterion
 from torch import Tensor
 
 from ..errors import InputError
+from ..host.ranges import Range
+from ..neighbours.mixture import TEMPERATURE
 from ..teachers import Belief
-from .config import DistillationConfig
+from .config import WEIGHT, DistillationConfig
 from .distillation import DistillationCriterion
 from .reading import Reading
 
@@ -25,17 +27,28 @@ from .reading import Reading
 @dataclass
 class KnnKDConfig(DistillationConfig):
     nll_weight: float = field(
-        default=1.0, metadata={"help": "weight of the label-smoothed NLL", "signature": "nll"}
+        default=1.0,
+        metadata={"help": "weight of the label-smoothed NLL", "range": WEIGHT, "signature": "nll"},
     )
     kd_weight: float = field(
-        default=1.0, metadata={"help": "weight of the distillation term", "signature": "kd"}
+        default=1.0,
+        metadata={"help": "weight of the distillation term", "range": WEIGHT, "signature": "kd"},
     )
     knn_temperature: float = field(
-        default=100.0, metadata={"help": "T of the squared distances", "signature": "T"}
+        default=100.0,
+        metadata={
+            "help": "T of the squared distances",
+            "range": TEMPERATURE,
+            "signature": "T",
+        },
     )
     knn_k: int = field(
         default=0,
-        metadata={"help": "the nearest that count; 0 for all that are stored", "signature": "k"},
+        metadata={
+            "help": "the nearest that count; 0 for all that are stored",
+            "range": Range(0, "the store's neighbours"),
+            "signature": "k",
+        },
     )
 
 
@@ -45,18 +58,11 @@ class KnnKD(DistillationCriterion):
 
     def check(self, cfg: Any) -> None:
         super().check(cfg)
-        if not cfg.knn_temperature > 0:
+        k, store = cfg.knn_k, self.task.store
+        if store is not None and store.kind == "neighbours" and k > store.k:
             raise InputError(
-                f"--knn-temperature {cfg.knn_temperature} is none; give a number above 0, such as "
-                "100"
-            )
-        k, stored = cfg.knn_k, self.task.store.k if self.task.store else cfg.knn_k
-        if k < 0:
-            raise InputError(f"--knn-k {k} is too small; give 1 or more, or 0 for all")
-        if k > stored:
-            raise InputError(
-                f"--knn-k {k} asks for more neighbours than the store holds ({stored}); rebuild it "
-                f"with fairseq-kd neighbours --k {k}"
+                f"--knn-k {k} asks for more neighbours than the store holds ({store.k}); give at "
+                f"most that, or write another with fairseq-kd neighbours --k {k}"
             )
 
     def require_teacher(self, cfg: Any, given: Any) -> None:

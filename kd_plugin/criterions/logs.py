@@ -14,23 +14,27 @@ from torch import Tensor
 SPREAD = "spread_of_"  # how the log of a batch marks [count, sum, sum of squares]
 
 
-def reduce(logging_outputs: Sequence[Mapping[str, Any]]) -> None:
-    """Log means over all real tokens of all workers; losses in bits, agreement as a share."""
+def reduce(logging_outputs: Sequence[Mapping[str, Any]], unit: float = math.log(2)) -> None:
+    """Log means over all real tokens of all workers; losses in bits, agreement as a share.
+
+    The distillation term, and a loss that has one, is divided by ``unit``.
+    """
+    taught = any("kd_loss" in log for log in logging_outputs)
 
     def total(key: str) -> Any:
         return sum(log.get(key, 0) for log in logging_outputs)
 
-    for key, per, unit in (
-        ("loss", "sample_size", math.log(2)),
+    for key, per, divisor in (
+        ("loss", "sample_size", unit if taught else math.log(2)),
         ("nll_loss", "nll_ntokens", math.log(2)),
-        ("kd_loss", "kd_ntokens", math.log(2)),
+        ("kd_loss", "kd_ntokens", unit),
         ("teacher_nll_loss", "kd_ntokens", math.log(2)),
         ("agreement", "kd_ntokens", 1),
         ("retrieved", "kd_ntokens", 1),
     ):
         if any(key in log for log in logging_outputs):
             count = total(per)
-            metrics.log_scalar(key, total(key) / count / unit, count, round=3)
+            metrics.log_scalar(key, total(key) / count / divisor, count, round=3)
     for name in sorted({name for log in logging_outputs for name in log}):
         if name.startswith("agreement_"):  # of a later iteration
             count = total("kd_ntokens")

@@ -16,8 +16,9 @@ from fairseq.criterions import register_criterion
 from fairseq.dataclass import ChoiceEnum
 from torch import Tensor
 
-from ..errors import InputError
+from ..host.ranges import Range
 from ..teachers import WholeBelief
+from .config import WEIGHT
 from .difficulty import SIGNALS, check_signal, difficulty
 from .divergence import Divergence, DivergenceConfig
 from .logs import note_spread
@@ -30,11 +31,16 @@ ORDERS = ["push-then-test", "test-then-push"]
 @dataclass
 class SelectiveKDConfig(DivergenceConfig):
     nll_weight: float = field(
-        default=1.0, metadata={"help": "weight of the label-smoothed NLL", "signature": "nll"}
+        default=1.0,
+        metadata={"help": "weight of the label-smoothed NLL", "range": WEIGHT, "signature": "nll"},
     )
     kd_weight: float = field(
         default=1.0,
-        metadata={"help": "weight of the distillation term of selected tokens", "signature": "kd"},
+        metadata={
+            "help": "weight of the distillation term of selected tokens",
+            "range": WEIGHT,
+            "signature": "kd",
+        },
     )
     kd_select: ChoiceEnum(["batch", "global"]) = field(  # type: ignore[valid-type]
         default="global",
@@ -44,10 +50,20 @@ class SelectiveKDConfig(DivergenceConfig):
         },
     )
     kd_select_rate: float = field(
-        default=0.5, metadata={"help": "share r of tokens to distil", "signature": "r"}
+        default=0.5,
+        metadata={
+            "help": "share r of tokens to distil",
+            "range": Range(0.0001, 1),
+            "signature": "r",
+        },
     )
     kd_queue_size: int = field(
-        default=30000, metadata={"help": "tokens that the queue holds", "signature": "queue"}
+        default=30000,
+        metadata={
+            "help": "tokens that the queue holds",
+            "range": Range(1, 100_000_000),
+            "signature": "queue",
+        },
     )
     kd_select_order: ChoiceEnum(ORDERS) = field(  # type: ignore[valid-type]
         default="push-then-test",
@@ -74,13 +90,6 @@ class SelectiveKD(Divergence):
 
     def check(self, cfg: Any) -> None:
         super().check(cfg)
-        if not 0 < cfg.kd_select_rate <= 1:
-            raise InputError(
-                f"--kd-select-rate {cfg.kd_select_rate} is no share of tokens; give a number above "
-                "0 and at most 1, such as 0.5"
-            )
-        if cfg.kd_queue_size < 1:
-            raise InputError(f"--kd-queue-size {cfg.kd_queue_size} holds nothing; give at least 1")
         check_signal(str(cfg.kd_select_by), self.task.target_dictionary)
 
     def token_weights(self, reading: Reading, q: WholeBelief, log: dict[str, Any]) -> Tensor:
@@ -106,5 +115,5 @@ class SelectiveKD(Divergence):
 
 def threshold(values: Tensor, rate: float) -> Tensor:
     """The ceil(rate * n)-th largest of ``values`` [n]."""
-    count = math.ceil(round(rate * len(values), 6))  # 0.7 * 10 is 7.000000000000001
+    count = max(math.ceil(round(rate * len(values), 6)), 1)  # 0.7 * 10 is 7.000000000000001
     return torch.kthvalue(values, len(values) - count + 1).values

@@ -17,17 +17,19 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..teachers import WholeBelief
-from .config import DistillationConfig
+from .config import WEIGHT, DistillationConfig
 from .distillation import DistillationCriterion
 
 
 @dataclass
 class SeqKDConfig(DistillationConfig):
     nll_weight: float = field(
-        default=0.0, metadata={"help": "weight of the reference's NLL", "signature": "nll"}
+        default=0.0,
+        metadata={"help": "weight of the reference's NLL", "range": WEIGHT, "signature": "nll"},
     )
     kd_weight: float = field(
-        default=1.0, metadata={"help": "weight of the teacher text's NLL", "signature": "kd"}
+        default=1.0,
+        metadata={"help": "weight of the teacher text's NLL", "range": WEIGHT, "signature": "kd"},
     )
 
 

@@ -21,7 +21,9 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..host.decode_hook import Decoder, require_decode_hook
+from ..host.ranges import Range
 from ..teachers import WholeBelief
+from .config import VOCABULARY
 from .divergence import Divergence, DivergenceConfig
 from .reading import Reading, Text, reading_of
 
@@ -30,11 +32,19 @@ from .reading import Reading, Text, reading_of
 class TieKDConfig(DivergenceConfig):
     tie_top_k: int = field(
         default=5,
-        metadata={"help": "k of the ranking term; 0 leaves it out", "signature": "topk"},
+        metadata={
+            "help": "k of the ranking term; 0 leaves it out",
+            "range": Range(0, VOCABULARY),
+            "signature": "topk",
+        },
     )
     tie_iterations: int = field(
         default=3,
-        metadata={"help": "N, how often teacher and student decode", "signature": "iterations"},
+        metadata={
+            "help": "N, how often teacher and student decode",
+            "range": Range(1, 100),
+            "signature": "iterations",
+        },
     )
 
 
@@ -42,14 +52,7 @@ class TieKDConfig(DivergenceConfig):
 class TieKD(Divergence):
     def check(self, cfg: Any) -> None:
         super().check(cfg)
-        size = len(self.task.target_dictionary)
-        if not 0 <= cfg.tie_top_k <= size:
-            raise InputError(
-                f"--tie-top-k {cfg.tie_top_k} is out of range; give 1 to {size}, the vocabulary, "
-                "or 0 for no ranking term"
-            )
-        if cfg.tie_iterations < 1:
-            raise InputError(f"--tie-iterations {cfg.tie_iterations} is too few; give 1 or more")
+        self.require_kept("--tie-top-k", cfg.tie_top_k)
 
     def require_teacher(self, cfg: Any, given: Any) -> None:
         """As for all, but a store may be the teacher of the first iteration beside a live one."""
@@ -97,7 +100,8 @@ def own_prefix(reading: Reading) -> Tensor:
 def ranking(log_p: Tensor, q: WholeBelief, k: int) -> Tensor:
     """The hierarchical ranking loss of each token [N]; 0 for what is in the teacher's order."""
     p = log_p.exp()  # [N, V]
-    A, B = q.log_q.topk(k, -1).indices, log_p.topk(k, -1).indices  # [N, k], best first
+    A: Any = q.top(k).ids  # [N, k], best first
+    B = log_p.topk(k, -1).indices
     p_A, p_B, q_A, q_B = p.gather(-1, A), p.gather(-1, B), q.q.gather(-1, A), q.q.gather(-1, B)
     first = (p_A - p_A[:, :1]).relu().sum(-1)
     ordered = q_A.unsqueeze(-1) > q_B.unsqueeze(-2)  # [N, u, w]

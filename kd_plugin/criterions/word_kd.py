@@ -16,7 +16,9 @@ from fairseq.dataclass import ChoiceEnum
 from torch import Tensor
 
 from ..errors import InputError
+from ..host.ranges import Range
 from ..teachers import Belief, WholeBelief
+from .config import VOCABULARY
 from .divergence import Divergence, DivergenceConfig
 
 
@@ -31,7 +33,12 @@ class WordKDConfig(DivergenceConfig):
         },
     )
     kd_target_k: Optional[int] = field(
-        default=None, metadata={"help": "k of --kd-target top-k", "signature": "k"}
+        default=None,
+        metadata={
+            "help": "k of --kd-target top-k",
+            "range": Range(1, VOCABULARY),
+            "signature": "k",
+        },
     )
 
 
@@ -40,15 +47,16 @@ class WordKD(Divergence):
     def check(self, cfg: Any) -> None:
         super().check(cfg)
         k, size = cfg.kd_target_k, len(self.task.target_dictionary)
-        if cfg.kd_target == "top-k" and not 1 <= (k or 0) <= size:
-            given = "is not given" if k is None else f"{k} is out of range"
+        if cfg.kd_target == "top-k" and k is None:
             raise InputError(
-                f"--kd-target-k {given}; with --kd-target top-k give 1 to {size}, the vocabulary"
+                f"--kd-target-k is not given; with --kd-target top-k give 1 to {size}, the "
+                "vocabulary"
             )
         if cfg.kd_target != "top-k" and k is not None:
             raise InputError(
                 f"--kd-target-k {k} has no effect with --kd-target {cfg.kd_target}; use top-k"
             )
+        self.require_kept("--kd-target-k", k or 1)
 
     def kept(self, q: WholeBelief, y: Tensor) -> Belief:
         match str(self.cfg.kd_target):

@@ -43,6 +43,7 @@ class StoredDataset(BaseWrapperDataset):  # type: ignore[misc]
         self.flag = flag
         self.part, self.row = _addresses(self.texts)
         self.stores = [store_of(part) for part in range(int(self.part.max(initial=0)) + 1)]
+        self._require_same_number()
         self.kept = self._tokens()
         self._require_same_lengths()
 
@@ -85,7 +86,7 @@ class StoredDataset(BaseWrapperDataset):  # type: ignore[misc]
             found[here] = store.index["tokens"][self.row[here]]
         return found
 
-    def _require_same_lengths(self) -> None:
+    def _require_same_number(self) -> None:
         for number, store in enumerate(self.stores):
             sentences = int((self.row[self.part == number]).max(initial=-1)) + 1
             if len(store) != sentences:
@@ -93,6 +94,8 @@ class StoredDataset(BaseWrapperDataset):  # type: ignore[misc]
                     f"{self.flag} has {len(store)} sentences of {store.name} and the data has "
                     f"{sentences}; write a store of this data"
                 )
+
+    def _require_same_lengths(self) -> None:
         sizes = np.asarray(self.texts.sizes)
         other = np.flatnonzero((self.kept != sizes) & (self.kept > 0))
         until = int(other[0]) + 1 if len(other) else len(sizes)

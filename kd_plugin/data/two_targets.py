@@ -58,6 +58,9 @@ def with_second_target(
 ) -> Any:
     """``reference`` with the second target of each source; as it is where the split has none.
 
+    A split to evaluate whose second targets are all the references has none: a binarised teacher
+    corpus comes with the valid and test sets of the data.
+
     Args:
         reference: a ``LanguagePairDataset``.
         load: reads the same split of another folder.
@@ -86,6 +89,9 @@ def with_second_target(
         if theirs is not None:
             dictionaries.require_equal(theirs, ours, f"{flag}: its dictionary of {language}")
     require_same_sources(reference, distilled, split, flag)
+    if split != task.cfg.train_subset and _first_difference(reference, distilled, "tgt") is None:
+        logger.info(f"{flag} has the references of {split}: it is evaluated on these alone")
+        return reference
     return TwoTargetDataset(reference, distilled)
 
 
@@ -103,7 +109,7 @@ def require_same_sources(reference: Any, distilled: Any, split: str, flag: str) 
         )
     if distilled.tgt is None:
         raise InputError(f"{flag} has no target side in {split}; {hint}")
-    row = _first_difference(reference, distilled)
+    row = _first_difference(reference, distilled, "src")
     if row is not None:
         ours, theirs = (data.src_dict.string(data.src[row]) for data in (reference, distilled))
         raise InputError(
@@ -112,10 +118,13 @@ def require_same_sources(reference: Any, distilled: Any, split: str, flag: str) 
         )
 
 
-def _first_difference(reference: Any, distilled: Any) -> int | None:
-    other_length = np.flatnonzero(reference.src_sizes != distilled.src_sizes)
+def _first_difference(reference: Any, distilled: Any, side: str) -> int | None:
+    """The first row in which the sides ``src`` or ``tgt`` of two corpora of one length differ."""
+    ours, theirs = (getattr(data, side) for data in (reference, distilled))
+    sizes = (np.asarray(text.sizes) for text in (ours, theirs))
+    other_length = np.flatnonzero(np.not_equal(*sizes))
     until = int(other_length[0]) if len(other_length) else len(reference)
     for row in range(until):
-        if not torch.equal(reference.src[row], distilled.src[row]):
+        if not torch.equal(ours[row], theirs[row]):
             return row
     return until if len(other_length) else None

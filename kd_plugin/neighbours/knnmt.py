@@ -56,7 +56,6 @@ class NeighbourMemory:
         Raises:
             InputError: it is of other dictionaries, or has fewer than k keys.
         """
-        mixture.check()
         self.mixture = mixture
         self.flag = f"--knnmt-datastore {folder}"
         self.folder = Path(absolute(folder))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
-from ..errors import InputError
+from ..host.ranges import Range
 
-# what --knnmt-NAME says, and its default
-FLAGS: dict[str, tuple[str, Any]] = {
+TEMPERATURE = Range(0.000001, 1_000_000_000)  # of squared distances
+
+# what --knnmt-NAME says, its default, and the numbers that it takes
+FLAGS: dict[str, tuple[str, Any, Range | None]] = {
     "datastore": (
-        "translate with the neighbours in this folder of fairseq-kd datastore (kNN-MT)", None,
+        "translate with the neighbours in this folder of fairseq-kd datastore (kNN-MT)", None, None,
     ),
-    "k": ("neighbours of a step of kNN-MT", 8),
-    "lambda": ("the neighbours' share of the probability", 0.5),
-    "temperature": ("T of squared distances", 10.0),
+    "k": ("neighbours of a step of kNN-MT", 8, Range(1, "the datastore's keys")),
+    "lambda": ("the neighbours' share of the probability", 0.5, Range(0, 1)),
+    "temperature": ("T of squared distances", 10.0, TEMPERATURE),
 }  # fmt: skip
 
 
@@ -24,18 +25,3 @@ class Mixture(NamedTuple):
     k: int
     weight: float  # lambda
     temperature: float
-
-    def check(self) -> None:
-        """Refuse numbers that make no sense.
-
-        Raises:
-            InputError: the flag, its value and the rule.
-        """
-        if self.k < 1:
-            raise InputError(f"--knnmt-k {self.k} is too small; give at least 1")
-        if not 0 <= self.weight <= 1:
-            raise InputError(f"--knnmt-lambda {self.weight} is no share; give 0 to 1")
-        if not 0 < self.temperature < math.inf:
-            raise InputError(
-                f"--knnmt-temperature {self.temperature} is none; give a number above 0, such as 10"
-            )

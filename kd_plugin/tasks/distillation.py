@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Optional, TypeVar
 
+import torch
 from fairseq.data import LanguagePairDataset
 from fairseq.dataclass import FairseqDataclass
+from fairseq.distributed.utils import get_data_parallel_world_size
 from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import register_task
 from fairseq.tasks.translation import (
@@ -16,6 +18,7 @@ from fairseq.tasks.translation import (
     load_langpair_dataset,
 )
 from fairseq.utils import resolve_max_positions, split_paths
+from omegaconf import II
 
 from ..data import dictionaries
 from ..data.subset import require_binarised
@@ -23,6 +26,7 @@ from ..data.two_targets import with_second_target
 from ..errors import InputError
 from ..host.decode_hook import add_decode_hook, width_of_states
 from ..host.paths import absolute
+from ..host.ranges import check_ranges
 from ..neighbours.knnmt import translate_with_neighbours
 from ..neighbours.mixture import FLAGS
 from ..teachers.checkpoints import load_teacher
@@ -35,9 +39,10 @@ logger = logging.getLogger(__name__)
 Teacher = TypeVar("Teacher")
 
 
-def knnmt(name: str) -> dict[str, str]:
+def knnmt(name: str) -> dict[str, Any]:
     """The metadata of a flag that is kNN-MT's."""
-    return {"help": FLAGS[name][0]}
+    about, _, allowed = FLAGS[name]
+    return {"help": about, "range": allowed}
 
 
 @dataclass
@@ -80,7 +85,10 @@ class TeacherConfig(FairseqDataclass):  # type: ignore[misc]
 
 @dataclass
 class DistillationTaskConfig(TeacherConfig, TranslationConfig):  # type: ignore[misc]
-    """Flags of ``--task distillation``."""
+    """Flags of ``--task distillation``, and what it must know of the run's others."""
+
+    cpu: bool = II("common.cpu")
+    fp16: bool = II("common.fp16")
 
 
 @register_task("distillation", dataclass=DistillationTaskConfig)
@@ -94,11 +102,13 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
     cfg: DistillationTaskConfig
 
     def __init__(self, cfg: Any, src_dict: Any, tgt_dict: Any):
+        check_ranges(TeacherConfig, cfg)
         super().__init__(cfg, src_dict, tgt_dict)
         self.from_checkpoint = False
         self.student_positions: Any = None
         self.encoder_width: Optional[int] = None
         self.method: Any = None  # the criterion, where it is one of ours
+        self.evaluated: Optional[dict[str, Any]] = None  # what the checkpoint tells of its own
         hashes = {code: dictionaries.fingerprint(words) for code, words in self.languages()}
         self.state.merge_state_dict({"dictionary_sha256": hashes})
 
@@ -137,6 +147,8 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         criterion = super().build_criterion(cfg, from_checkpoint)
+        if self.cfg.fp16 is True and not self.from_checkpoint:
+            require_gpu(bool(self.cfg.cpu))
         if self.cfg.knnmt_datastore and not self.from_checkpoint:
             raise InputError(
                 f"--knnmt-datastore {self.cfg.knnmt_datastore} is for translating; leave it out "
@@ -154,6 +166,8 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
                         f"{flag} {value} is given, and --criterion {cfg._name} does not read it; "
                         "choose a criterion of kd_plugin, or leave the flag out"
                     )
+        elif self.from_checkpoint:
+            self.method.evaluate_as(self.evaluated)
         return criterion
 
     def build_generator(self, models: Any, *args: Any, **kwargs: Any) -> Any:
@@ -176,7 +190,10 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         if self.method is not None:
             device = next(model.parameters()).device
             self.method.begin_batch(update_num, not ignore_grad, device)
-        return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+        found = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+        if getattr(optimizer, "scaler", None) is None and get_data_parallel_world_size() == 1:
+            require_finite(found[0], update_num)  # with a scaler, overflows are part of the game
+        return found
 
     def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
         """fairseq's; then our criterion learns from the update, unless it overflowed."""
@@ -197,8 +214,14 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         if self.method is not None and self.method.memory is not None:
             self.method.memory.restore(state["memory"])
 
+    def state_dict(self) -> dict[str, Any]:
+        """What fairseq saves for :meth:`load_state_dict`."""
+        state: dict[str, Any] = super().state_dict()
+        return state if self.method is None else {**state, "criterion": self.method.state()}
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Called for a checkpoint that is to be evaluated here: its dictionaries must be ours."""
+        self.evaluated = state_dict.get("criterion")
         recorded = state_dict.get("dictionary_sha256", {})
         for language, hashed in self.state.dictionary_sha256.items():
             if recorded.get(language, hashed) != hashed:
@@ -318,3 +341,30 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
             return self.language_pairs(folder, split, combine)
 
         return with_second_target(reference, load, folders[shard], self, split, flag)
+
+
+def require_gpu(cpu: bool) -> None:
+    """Refuse half precision without a GPU.
+
+    Raises:
+        InputError: there is none, or ``--cpu`` says not to use it.
+    """
+    if cpu or not torch.cuda.is_available():
+        without = "--cpu is given" if cpu else "none is found here"
+        raise InputError(
+            f"--fp16 trains on a GPU, and {without}; leave --fp16 (--memory-efficient-fp16) out"
+        )
+
+
+def require_finite(loss: torch.Tensor, update_num: int) -> None:
+    """Refuse to go on from a loss that is no number.
+
+    Raises:
+        InputError: it is infinite or NaN.
+    """
+    if not torch.isfinite(loss).all():
+        raise InputError(
+            f"the loss is {loss.sum().item()} at update {update_num + 1}: training has diverged. "
+            "Start again, from a checkpoint before it or anew, with a lower --lr, a longer "
+            "--warmup-updates, or --clip-norm 1"
+        )

@@ -53,7 +53,8 @@ def read_pairs(task: Any, subset: str) -> Any:
     """A subset with targets.
 
     Raises:
-        InputError: there is none, or a target is longer than a store's index can say.
+        InputError: there is none, a target is longer than a store's index can say, or one holds
+            the padding symbol as a word, at which no model is trained.
     """
     data = task.cfg.data
     pairs = read_subset(task, data, subset)
@@ -64,6 +65,14 @@ def read_pairs(task: Any, subset: str) -> Any:
         raise InputError(
             f"--subset {subset} has a target of {longest} tokens, and a store takes {most} a "
             "sentence; leave such lines out of the data"
+        )
+    padding = task.tgt_dict.pad()
+    padded = next((row for row in range(len(pairs)) if (pairs.tgt[row] == padding).any()), None)
+    if padded is not None:
+        raise InputError(
+            f"--subset {subset}: the target of line {padded + 1} in {data} has the word "
+            f"{task.tgt_dict[padding]}, which is read as padding and has no place in a store; take "
+            "it out of the text and binarise that again"
         )
     return pairs
 

@@ -90,14 +90,14 @@ class KeptBelief:
         return kept + each * (self.events * self.log_each - others)
 
     def top(self, k: int) -> Belief:
-        """The k likeliest tokens of each position, with the teacher's probabilities."""
+        """The k likeliest tokens of each position, as probable as the rule makes them."""
         if k > self.kept.ids.size(1):
             raise InputError(
                 f"the {k} likeliest tokens are asked for (--kd-target, --tie-top-k) and the "
-                f"teacher store kept {self.kept.ids.size(1)}; write it again with --top-k {k}"
+                f"teacher store kept {self.kept.ids.size(1)}; write another with --top-k {k}"
             )
-        log_q = self.kept.log_q if self.temperature == 1 else self.log_kept
-        return Belief(log_q[:, :k].exp(), log_q[:, :k], self.kept.ids[:, :k])
+        log_q = self.log_kept[:, :k]
+        return Belief(log_q.exp(), log_q, self.kept.ids[:, :k])
 
     def without_top(self, y: Tensor) -> Belief:
         """As :meth:`WholeBelief.without_top`."""

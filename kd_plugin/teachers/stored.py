@@ -153,7 +153,9 @@ class TeacherStore:
     def column(self, stored: Tensor, name: str, dtype: torch.dtype) -> Tensor:
         """One field of the records [N, entries]; token ids as int64."""
         kind, offset = self.fields[name]
-        raw = stored[:, offset : offset + kind.itemsize].contiguous()
+        raw = stored[:, offset : offset + kind.itemsize]
+        # Numbers of 4 bytes stand at multiples of 4; contiguous() leaves a single row where it is.
+        raw = raw.clone(memory_format=torch.contiguous_format)
         if kind.base.kind == "u":  # torch computes with signed numbers
             signed = raw.view(torch.int16 if kind.base.itemsize == 2 else torch.int32).long()
             return signed & (1 << 8 * kind.base.itemsize) - 1

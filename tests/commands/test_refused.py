@@ -35,9 +35,9 @@ generate NODICT --path TEACHER --output OUT: lacks dict.yy.txt
 generate DATA --path TEACHER --output FILE: cannot be written
 generate DATA --path TEACHER --output FILE/deep: cannot be written
 generate DATA --path TEACHER --output OUT --knnmt-datastore EMPTY: holds no finished datastore
-generate DATA --path TEACHER --output OUT --knnmt-datastore EMPTY --knnmt-lambda nan: is no share
-generate DATA --path TEACHER --output OUT --knnmt-datastore EMPTY --knnmt-temperature inf: above 0
-generate DATA --path TEACHER --output OUT --knnmt-datastore EMPTY --knnmt-k 0: at least 1
+generate DATA --path TEACHER --output OUT --knnmt-datastore EMPTY --knnmt-lambda nan: 0 to 1
+generate DATA --path TEACHER --output OUT --knnmt-datastore EMPTY --knnmt-temperature inf: 0.000001
+generate DATA --path TEACHER --output OUT --knnmt-datastore EMPTY --knnmt-k 0: 1 to the
 generate DATA --path TEACHER --output OUT --fp16 --cpu: --fp16 needs a GPU
 cache DATA --output OUT: --path is not given; name the teacher's checkpoint
 cache DATA --path TEACHER --output OUT --top-k 0: --top-k 0 is too small

@@ -188,6 +188,19 @@ def test_one_half_and_no_step_while_means_are_measured(
     assert any(p.abs().max() > 0 for p in setup.criterion.parameters())
 
 
+@pytest.mark.parametrize(("updates", "said"), [(9, 0), (5, 1), (4, 1), (0, 0)])
+def test_a_warm_up_that_is_not_over_is_said_at_the_start(
+    updates: int, said: int, data: Path, teacher: Path, distilled: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    hybrid(data, teacher, distilled, "--hybrid-gate-warmup", 5, "--max-update", updates)
+    words = f"--hybrid-gate-warmup 5 is not over at --max-update {updates}"
+    assert caplog.text.count(words) == said
+    flags = ("--hybrid-gate", "fixed", "--hybrid-gate-warmup", 5, "--max-update", updates)
+    hybrid(data, teacher, distilled, *flags)
+    assert caplog.text.count("is not over") == said
+
+
 def test_a_dummy_and_an_overflow_are_not_measured(
     data: Path, teacher: Path, distilled: Path
 ) -> None:
@@ -222,21 +235,12 @@ def test_an_lstm_student(data: Path, teacher: Path, distilled: Path) -> None:
 FCONV = "--arch fconv --encoder-layers [(12,3)] --decoder-layers [(12,3)]".split()
 
 
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (["--hybrid-gate-value", 2], r"--hybrid-gate-value 2\.0 is no share; give 0 to 1"),
-        (["--hybrid-gate-warmup", 0], "--hybrid-gate-warmup 0 measures nothing; give 1 or more"),
-        (["--hybrid-gate-lambda", 0], r"--hybrid-gate-lambda 0\.0 lets the gate go to 0 or 1"),
-        (FCONV, "--hybrid-gate sentence reads the encoder's states, and those of this --arch"),
-    ],
-)
-def test_senseless_flags(
-    data: Path, teacher: Path, distilled: Path, flags: list[Any], words: str
+def test_a_gate_of_sentences_needs_states_that_are_known(
+    data: Path, teacher: Path, distilled: Path
 ) -> None:
-    arch = flags if "--arch" in flags else [*TINY, *flags]
+    words = "--hybrid-gate sentence reads the encoder's states, and those of this --arch"
     with pytest.raises(InputError, match=words):
-        hybrid(data, teacher, distilled, arch=arch)
+        hybrid(data, teacher, distilled, arch=FCONV)
 
 
 def test_both_texts_are_needed(data: Path, teacher: Path) -> None:

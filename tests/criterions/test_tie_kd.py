@@ -130,15 +130,7 @@ def text_of(setup: Setup, sample: Any) -> Any:
     return texts(sample)[0]
 
 
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (["--tie-top-k", 99], "--tie-top-k 99 is out of range; give 1 to 24, the vocabulary, or 0"),
-        (["--tie-top-k", -1], "--tie-top-k -1 is out of range"),
-        (["--tie-iterations", 0], "--tie-iterations 0 is too few; give 1 or more"),
-        (["--kd-temperature", 0], "--kd-temperature 0.* is out of range"),
-    ],
-)
-def test_senseless_flags(data: Path, teacher: Path, flags: list[Any], words: str) -> None:
+def test_k_is_at_most_the_vocabulary(data: Path, teacher: Path) -> None:
+    words = "--tie-top-k 99 is out of range; give 0 to 24, the vocabulary"
     with pytest.raises(InputError, match=words):
-        tie(data, teacher, *flags)
+        tie(data, teacher, "--tie-top-k", 99)

@@ -113,10 +113,11 @@ def test_a_wrong_shape_names_the_method(data: Path, teacher: Path) -> None:
     ("flags", "words"),
     [
         (["--kd-temperature", 0], "--kd-temperature 0.0 is out of range; give 0.01 to 100"),
-        (["--kd-temperature", "nan"], "--kd-temperature nan is out of range"),
-        (["--kd-temperature", "1e300"], r"--kd-temperature 1e\+300 is out of range"),
         (["--kd-target", "top-k"], "--kd-target-k is not given; with --kd-target top-k give 1 to"),
-        (["--kd-target", "top-k", "--kd-target-k", 999], "--kd-target-k 999 is out .* give 1 to"),
+        (
+            ["--kd-target", "top-k", "--kd-target-k", 999],
+            "--kd-target-k 999 is out .* 1 to 24, the",
+        ),
         (["--kd-target-k", 4], "--kd-target-k 4 has no effect with --kd-target full"),
     ],
 )

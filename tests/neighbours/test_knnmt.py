@@ -130,10 +130,10 @@ def test_what_is_refused(
     data: Path, teacher: Path, second_teacher: Path, stored: Path, tmp_path: Path
 ) -> None:
     for flags, message in (
-        (knnmt(stored, k=0), "--knnmt-k 0 is too small"),
+        (knnmt(stored, k=0), "--knnmt-k 0 is out of range; give 1 to the datastore's keys"),
         (knnmt(stored, k=99999), "--knnmt-k 99999 is more than"),
-        (knnmt(stored, weight=1.5), "--knnmt-lambda 1.5 is no share"),
-        (knnmt(stored, T=0), "--knnmt-temperature 0.0 is none"),
+        (knnmt(stored, weight=1.5), "--knnmt-lambda 1.5 is out of range; give 0 to 1"),
+        (knnmt(stored, T=0), "--knnmt-temperature 0.0 is out of range; give 0.000001 to"),
         (knnmt(tmp_path), "holds no finished datastore"),
     ):
         with pytest.raises(SystemExit, match=message):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kd_plugin.commands import cli
 from kd_plugin.errors import InputError
 from kd_plugin.stores.store import Store
 
@@ -15,6 +16,7 @@ from ..stored import (
     NAME,
     cache,
     damaged,
+    records,
     rewrite,
     step_from,
     word_kd,
@@ -51,6 +53,16 @@ def test_a_reordered_corpus_is_refused_at_its_first_sentence(
     shorter = rewrite(data, tmp_path / "shorter", order[:99])
     assert "has 150 sentences of train.xx-yy and the data has 99" in refused(
         shorter, "--teacher-store", top8
+    )
+
+
+def test_a_store_of_a_smaller_corpus_is_refused_by_its_number(
+    data: Path, teacher: Path, top8: Path, tmp_path: Path
+) -> None:
+    smaller = rewrite(data, tmp_path / "bin", list(range(99)))
+    store = cache(smaller, teacher, tmp_path / "store")
+    assert "has 99 sentences of train.xx-yy and the data has 150; write a store" in refused(
+        data, "--teacher-store", store
     )
 
 
@@ -116,7 +128,7 @@ def test_foreign_stores(
         command = distillation("--teacher-store", top8, "--criterion", method, *more)
         with pytest.raises(InputError, match=message):
             build(data, *TINY, *command)
-    with pytest.raises(InputError, match="store kept 8; write it again with --top-k 9"):
+    with pytest.raises(InputError, match=r"kept \(8\); give at most 8, or write another"):
         step_from(
             data, "word_kd", "--teacher-store", top8, "--kd-target", "top-k", "--kd-target-k", 9
         )
@@ -138,6 +150,21 @@ def test_sentences_without_records(data: Path, tmp_path: Path, top8: Path) -> No
         "--max-source-positions", 7, "--max-target-positions", 7,
     )  # fmt: skip
     setup.task.load_dataset("train")
+
+
+@pytest.mark.parametrize("command", ["cache", "datastore"])
+def test_padding_as_a_word_of_a_target(
+    command: str, data: Path, teacher: Path, tmp_path: Path
+) -> None:
+    """Training skips such a token, so a store would have fewer records than the line has words."""
+    pairs = {"train": [("w1", "W1")] * 6, "valid": [("w1 <pad> w2", "W2 W1")]}
+    pairs["train"][4] = ("w1 w2", "W2 <pad> W1")
+    corpus = support.binarise(tmp_path / "bin", pairs, data)
+    flags = ["--path", teacher, "--output", tmp_path / "store", "--cpu"]
+    with pytest.raises(SystemExit, match=r"the target of line 5 in .* has the word <pad>, which"):
+        cli.main([str(part) for part in (command, corpus, "--subset", "train", *flags)])
+    cli.main([str(part) for part in ("cache", corpus, "--subset", "valid", *flags)])
+    assert len(records(tmp_path / "store", "valid")) == 3
 
 
 @pytest.mark.parametrize(

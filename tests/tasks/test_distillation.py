@@ -75,6 +75,22 @@ def test_a_subset_without_teacher_text_is_the_reference_alone(
     assert "distilled" not in setup.batch("test")
 
 
+def test_a_subset_with_the_references_is_the_reference_alone(
+    data: Path, distilled: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a folder of fairseq-kd binarise: what is evaluated there is no teacher's text."""
+    pairs = {"train": text_of(distilled)["train"], "valid": text_of(data)["valid"]}
+    setup = seq_kd(data, "--distilled-data", support.binarise(tmp_path / "bin", pairs, data))
+    assert "distilled" in setup.batch("train")
+    with caplog.at_level("INFO"):
+        sample = setup.batch("valid")
+    assert "has the references of valid: it is evaluated on these alone" in caplog.text
+    setup.model.eval()
+    log = setup.criterion(setup.model, sample)[2]
+    assert "kd_loss" not in log
+    assert log["nll_loss"] > 0
+
+
 def refused(data: Path, distilled: Path | str, words: str) -> None:
     setup = seq_kd(data, "--distilled-data", distilled)
     with pytest.raises(InputError, match=words) as caught:
@@ -190,6 +206,7 @@ def test_every_flag_reaches_the_parser() -> None:
     parsed = options.parse_args_and_arch(parser, input_args=command)
     stock = set(TASK_DATACLASS_REGISTRY["translation"].__dataclass_fields__)
     ours = set(TASK_DATACLASS_REGISTRY["distillation"].__dataclass_fields__) - stock
+    ours -= {"cpu", "fp16"}  # the host's flags, which the task looks at
     neighbours = {f"knnmt_{name}" for name in ("datastore", "k", "lambda", "temperature")}
     assert ours == {"teacher_path", "teacher_store", "teacher_data", "distilled_data"} | neighbours
     declared = TASK_DATACLASS_REGISTRY["distillation"].__dataclass_fields__

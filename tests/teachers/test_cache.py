@@ -14,6 +14,7 @@ import torch
 
 from kd_plugin.commands import cli
 from kd_plugin.errors import InputError
+from kd_plugin.stores.layout import as_bytes
 from kd_plugin.stores.store import Store
 from kd_plugin.teachers import recording
 
@@ -140,6 +141,31 @@ def test_stored_features_are_the_live_teacher(
         more = ("--anneal-updates", 9, "--anneal-logits", "raw")
     live = step_from(data, name, "--teacher-path", teacher, *more)
     assert_same_step(step_from(data, name, "--teacher-store", features, *more), live, 1e-6)
+
+
+@pytest.mark.parametrize(("kind", "flags"), [
+    ("features", ("--features",)), ("top3", ("--top-k", 3)), ("neighbours", ()),
+])  # fmt: skip
+def test_a_batch_of_one_token(
+    kind: str, flags: tuple[object, ...], data: Path, teacher: Path, tmp_path: Path
+) -> None:
+    """Each column of a single record of float32, wherever in the record it begins."""
+    name = "knn_kd" if kind == "neighbours" else "word_kd"
+    if kind == "neighbours":
+        keys = tmp_path / "keys"
+        cli.main(["datastore", str(data), "--path", str(teacher), "--output", str(keys), "--cpu"])
+        more = ["--k", "3", "--dtype", "float32", "--output", str(tmp_path / "store")]
+        cli.main(["neighbours", str(keys), "--subset", "train", *more])
+    else:
+        cache(data, teacher, tmp_path / "store", "--dtype", "float32", *flags)
+    command = ("--criterion", name, "--teacher-store", tmp_path / "store")
+    store = build(data, *TINY, *distillation(*command)).task.store
+    stored = as_bytes(records(tmp_path / "store"))
+    for column in store.record.names:
+        values = store.column(stored, column, torch.float64)
+        for row in (0, 1, 2):
+            one = store.column(stored[row : row + 1].clone(), column, torch.float64)
+            assert one[0].tolist() == values[row].tolist(), column
 
 
 def test_tie_kd_reads_a_store_first_and_then_its_teacher(

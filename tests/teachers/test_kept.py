@@ -98,6 +98,26 @@ def test_columns_are_of_the_whole_distribution(whole: Tensor, y: Tensor) -> None
     torch.testing.assert_close(ours.ids, theirs.ids)
 
 
+@pytest.mark.parametrize("T", [1.0, 1 + 1e-9, 2.5])
+@pytest.mark.parametrize("tail", ["renormalise", "uniform"])
+def test_the_likeliest_have_what_the_rule_gives_them(
+    whole: Tensor, y: Tensor, tail: str, T: float
+) -> None:
+    top = kept_of(whole, y, tail).at(T).top(2)
+    assert top.ids is not None
+    for n in range(N):
+        q, kept = ruled(whole[n].exp().tolist(), tail, T)
+        assert top.ids[n].tolist() == kept[:2]
+        assert top.q[n].tolist() == pytest.approx([q[v] for v in kept[:2]], abs=1e-12)
+        assert_near(top.log_q[n].exp(), top.q[n])
+
+
+def test_all_that_was_kept_is_the_whole_renormalised_belief(whole: Tensor, y: Tensor) -> None:
+    belief = kept_of(whole, y, "renormalise")
+    log_p = torch.randn(N, V, dtype=torch.float64).log_softmax(-1)
+    assert_near(belief.top(K).divergence(log_p), belief.divergence(log_p))
+
+
 @pytest.mark.parametrize("tail", TAILS)
 def test_everything_kept_is_the_whole_belief(whole: Tensor, y: Tensor, tail: str) -> None:
     belief, exact = kept_of(whole, y, tail, k=V), WholeBelief.of(whole)
@@ -132,7 +152,7 @@ def test_what_was_not_kept_is_refused(whole: Tensor, y: Tensor, ask: str) -> Non
     rules: dict[str, tuple[Callable[[], object], str]] = {
         "temperature": (lambda: belief.at(2.0), "--kd-temperature 2.0 needs .* --tail uniform"),
         "q": (lambda: belief.q, "--tail ghost has none .* --features"),
-        "top": (lambda: belief.top(4), r"store kept 3; write it again with --top-k 4"),
+        "top": (lambda: belief.top(4), r"store kept 3; write another with --top-k 4"),
     }
     call, message = rules[ask]
     with pytest.raises(InputError, match=message):
