@@ -17,6 +17,9 @@ fi
 
 cd "$(dirname "$0")/.."
 ./scripts/setup.sh
+if command -v c++ > /dev/null; then
+    ./scripts/setup.sh --compile # tests run with fairseq's batching compiled and in Python
+fi
 if [ -z "${VIRTUAL_ENV:-}" ]; then
     # shellcheck disable=SC1091
     . .venv/bin/activate

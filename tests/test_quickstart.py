@@ -28,10 +28,15 @@ def times(folder: Path) -> dict[Path, int]:
 
 
 @pytest.mark.parametrize(
-    "rule",
-    ["average:1", *(pytest.param(rule, marks=pytest.mark.slow) for rule in ("last", "best-bleu"))],
+    ("rule", "host"),
+    [
+        ("average:1", "compiled"),
+        ("last", "pure"),
+        pytest.param("best-bleu", "compiled", marks=pytest.mark.slow),
+    ],
+    indirect=["host"],
 )
-def test_a_smoke_run_goes_through_and_repeats_nothing(rule: str, tmp_path: Path) -> None:
+def test_a_smoke_run_goes_through_and_repeats_nothing(rule: str, host: str, tmp_path: Path) -> None:
     flags = ("--smoke", "--checkpoint-rule", rule)
     output = quickstart(tmp_path, *flags)
     assert f"|checkpoint:{rule}" in output
