@@ -10,6 +10,11 @@ from types import TracebackType
 class InputError(ValueError):
     """Bad input; the message names the flag, the value, the rule and the way out."""
 
+    def __str__(self) -> str:
+        """The message alone, though a loader's worker wraps it in its own traceback."""
+        text = super().__str__()
+        return text.rpartition(f"{__name__}.{type(self).__name__}: ")[2].strip()
+
 
 class MissingHostError(ModuleNotFoundError):
     """fairseq is not installed; the message says what to type."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from ..data.batches import batches
-from ..files.progress import Progress
 from ..host.device import moved
 from .records import Record
 
@@ -41,7 +40,7 @@ class Decoder:
         self.generator = task.build_generator(models, search)
 
     def decode(
-        self, pairs: Any, rows: Sequence[int], progress: Progress | None = None
+        self, pairs: Any, rows: Sequence[int], done: Callable[[int, int], None] | None = None
     ) -> dict[int, list[Record]]:
         """Translate sentences ``rows`` of a ``LanguagePairDataset``; K hypotheses for each.
 
@@ -51,9 +50,8 @@ class Decoder:
         found: dict[int, list[Record]] = {}
         for batch in batches(rows, pairs.src_sizes, self.search.max_tokens):
             ours = self._decode_or_split(pairs, [int(row) for row in batch])
-            if progress is not None:
-                tokens = sum(len(h["tokens"]) for best in ours.values() for h in best[:1])
-                progress.add(len(ours), tokens)
+            if done is not None:  # so many sentences and tokens more
+                done(len(ours), sum(len(h["tokens"]) for best in ours.values() for h in best[:1]))
             found.update(ours)
         if found.keys() != set(rows):
             raise RuntimeError(f"{len(rows)} sentences went in and {len(found)} came out")

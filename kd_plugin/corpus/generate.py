@@ -171,12 +171,13 @@ def _write_blocks(writer: BlockWriter, work: _Work, decoder: Decoder, size: int)
             for record in unpack(block):
                 work.keep(record["id"], record["hypotheses"])
     starts = range(work.rows.start, work.rows.stop, size)
-    with Progress(len(work.rows), min(done * size, len(work.rows))) as progress:
-        for start in starts[done:]:
-            rows = range(start, min(start + size, work.rows.stop))
-            wanted = work.to_decode(rows)
-            progress.add(len(rows) - len(wanted))
-            found = decoder.decode(work.pairs, wanted, progress)
-            records = [work.record(row, found) for row in rows]
-            note = Counter(key for record in records for key in work.note(record))
-            writer.write(pack(records), note)
+    progress = Progress(len(work.rows), min(done * size, len(work.rows)))
+    for start in starts[done:]:
+        rows = range(start, min(start + size, work.rows.stop))
+        wanted = work.to_decode(rows)
+        progress.add(len(rows) - len(wanted))
+        found = decoder.decode(work.pairs, wanted, progress.add)
+        records = [work.record(row, found) for row in rows]
+        note = Counter(key for record in records for key in work.note(record))
+        writer.write(pack(records), note)
+    progress.close()

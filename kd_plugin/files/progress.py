@@ -1,4 +1,4 @@
-"""How far long work is: a bar at a prompt, a line every ten seconds in a log."""
+"""How far long work is: a bar that moves at a prompt, and every ten seconds in a log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LINE_EVERY = 10.0  # seconds, where nobody watches
 
 
 class Progress:
-    """Sentences done of all, tokens a second, and the time that is left; use as a context."""
+    """Sentences done of all, tokens a second, and the time that is left."""
 
     def __init__(self, total: int, done: int = 0, unit: str = "sent"):
         """``done`` of ``total`` were finished before."""
@@ -29,8 +29,6 @@ class Progress:
             self._bar.set_postfix_str(f"{self._tokens / seconds:.0f} tokens/s", refresh=False)
         self._bar.update(sentences)
 
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """It is done."""
         self._bar.close()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..files.shards import is_finished, shard_path, shard_rows
 from ..stores.layout import FORMAT, neighbour_fields, record_type
-from ..stores.store import ENDING, Store, write_store
+from ..stores.store import ENDING, Done, Store, write_store
 from ..version import versions
 from .keys import Keys
 from .search import Search, faiss, recall
@@ -125,8 +125,8 @@ class _Asked:
         tokens, text, _ = self.queries.index[row].tolist()
         return tokens, text
 
-    def records(self, rows: range) -> dict[int, NDArray[Any]]:
-        """The records of each sentence that has keys."""
+    def records(self, rows: range, done: Done) -> dict[int, NDArray[Any]]:
+        """The records of each sentence that has keys; ``done`` is told."""
         starts = self.queries.starts
         start, stop = int(starts[rows.start]), int(starts[rows.stop])
         if start == stop:
@@ -135,7 +135,9 @@ class _Asked:
             self.queries.read(row)  # finds damage
         records = self._of(start, stop)
         parts = np.split(records, starts[rows.start + 1 : rows.stop] - start)
-        return {row: part for row, part in zip(rows, parts) if len(part)}
+        found = {row: part for row, part in zip(rows, parts) if len(part)}
+        done(len(found), len(records))
+        return found
 
     def _of(self, start: int, stop: int) -> NDArray[Any]:
         distance, ids = self.search.nearest(self.keys.rows(start, stop), self.k + self.own)

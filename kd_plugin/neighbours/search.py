@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +100,11 @@ def build_index(keys: Keys, factory: str, path: Path, seed: int = 1234) -> None:
         inverted.cp.seed = seed
         inverted.cp.max_points_per_centroid = POINTS
     wanted = min(len(keys), max(lists * POINTS, 1 << 14))
+    print(f"index: training {factory} on {wanted} keys", file=sys.stderr)
     index.train(keys.of(np.linspace(0, len(keys) - 1, wanted).astype(np.int64)))
     for start in range(0, len(keys), BLOCK):
         index.add(keys.rows(start, min(start + BLOCK, len(keys))))
+        print(f"index: {min(start + BLOCK, len(keys))} of {len(keys)} keys", file=sys.stderr)
     part = path.with_name(path.name + ".part")
     library.write_index(index, str(part))
     os.replace(part, path)

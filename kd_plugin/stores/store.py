@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ..errors import InputError
 from ..files.blocks import BlockWriter, manifest_path
+from ..files.progress import Progress
 from ..files.schema import COUNT
 from ..files.shards import find_shards
 from ..files.whole import write_atomically
@@ -26,7 +26,8 @@ from .layout import FORMAT, INDEX, checksum, fault_of, fingerprint, record_type
 
 ENDING = "store"
 NOTE = {"tokens": COUNT, "left_out": [COUNT]}  # of a block
-Compute = Callable[[range], Mapping[int, NDArray[Any]]]
+Done = Callable[[int, int], None]  # so many sentences and tokens more
+Compute = Callable[[range, Done], Mapping[int, NDArray[Any]]]
 Entries = Callable[[int], tuple[int, int]]  # of a sentence: its tokens, a fingerprint of its text
 
 
@@ -47,25 +48,24 @@ def write_store(
         entries: what the index says of a sentence, see :func:`entries_of`.
         block_size: sentences in a block.
         compute: gives the records [tokens] of each of some sentences; one that it leaves out will
-            have none.
+            have none. It tells its second argument how many sentences and tokens it has done.
 
     Raises:
         InputError: another process writes it, it was begun with other settings; no room.
     """
     first, last = settings["rows"]
-    with BlockWriter(path, settings, NOTE) as writer, tqdm(total=last - first, unit="sent") as bar:
-        bar.update(min(len(writer.notes) * block_size, last - first))
-        tokens = 0
-        for start in range(first, last, block_size)[len(writer.notes) :]:
+    with BlockWriter(path, settings, NOTE) as writer:
+        starts = range(first, last, block_size)[len(writer.notes) :]
+        progress = Progress(last - first, min(len(writer.notes) * block_size, last - first))
+        for start in starts:
             rows = range(start, min(start + block_size, last))
-            found = compute(rows)
+            found = compute(rows, progress.add)
             kept = [found[row] for row in rows if row in found]
             content = b"".join(records.tobytes() for records in kept)
             left_out = [row for row in rows if row not in found]
             writer.write(content, {"tokens": sum(map(len, kept)), "left_out": left_out})
-            tokens += writer.notes[-1]["tokens"]
-            bar.update(len(rows))
-            bar.set_postfix_str(f"{tokens / max(bar.format_dict['elapsed'], 1e-9):.0f} tokens/s")
+            progress.add(len(left_out))
+        progress.close()
         _finish(writer, settings, entries)
 
 

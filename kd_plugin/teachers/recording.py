@@ -18,6 +18,7 @@ from ..files.whole import sha256, write_atomically
 from ..host.device import moved
 from ..host.states import capture
 from ..stores.layout import record_type
+from ..stores.store import Done
 from .live import LiveTargets, LiveTeacher, projects_features
 from .positions import readable
 
@@ -53,8 +54,8 @@ class Recorder:
         self.readable = set(readable(pairs, {flag: teacher}, subset, skip))
 
     @torch.no_grad()
-    def records(self, rows: Sequence[int]) -> dict[int, NDArray[Any]]:
-        """The records [tokens] of each sentence that the teacher can read."""
+    def records(self, rows: Sequence[int], done: Done) -> dict[int, NDArray[Any]]:
+        """The records [tokens] of each sentence that the teacher can read; ``done`` is told."""
         found: dict[int, NDArray[Any]] = {}
         for batch in self.cut(rows):
             sample = self.pairs.collater([self.pairs[int(row)] for row in batch])
@@ -65,6 +66,7 @@ class Recorder:
             records = self._read(sample["net_input"], real, y)
             ends = real.sum(1).cumsum(0).tolist()
             found.update(zip(ids, np.split(records, ends[:-1])))
+            done(len(ids), len(records))
         return found
 
     def cut(self, rows: Iterable[int]) -> list[NDArray[np.int64]]:
