@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from fairseq.criterions import CRITERION_DATACLASS_REGISTRY
-from fairseq.dataclass import FairseqDataclass
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from omegaconf import II
 
 from ..errors import InputError
@@ -37,6 +37,13 @@ class DistillationConfig(FairseqDataclass):  # type: ignore[misc]
         metadata={
             "help": "epsilon of the terms whose target is a token; 0 turns smoothing off",
             "range": Range(0, 1, below=True),
+        },
+    )
+    kd_fused: ChoiceEnum(["auto", "on", "off"]) = field(  # type: ignore[valid-type]
+        default="auto",
+        metadata={
+            "help": "the loss in chunks, with no array of all tokens' logits; auto: where the "
+            "student allows it. The numbers are equal"
         },
     )
     sentence_avg: bool = II("optimization.sentence_avg")

@@ -31,12 +31,11 @@ def difficulty(signal: str, reading: Reading, q: WholeBelief, dictionary: Any) -
     match signal:
         case "word-frequency":
             counts = torch.tensor(dictionary.count, device=reading.y.device)
-            return -counts[reading.y].to(reading.log_p)
+            return -counts[reading.y].to(reading.output.dtype)
         case "sentence-length":
-            return reading.of_sentences(torch.ones_like(reading.nll))[reading.sentence]
+            return reading.lengths[reading.sentence]
         case "sentence-ce":
-            lengths = reading.of_sentences(torch.ones_like(reading.nll))
-            return (reading.of_sentences(reading.nll) / lengths)[reading.sentence]
+            return (reading.of_sentences(reading.nll) / reading.lengths)[reading.sentence]
         case "teacher-entropy":
             return q.entropy()
         case "teacher-gold-probability":

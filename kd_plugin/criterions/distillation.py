@@ -1,6 +1,8 @@
 """What every distillation criterion shares; a method supplies one equation.
 
-Shapes: B sentences, T positions, N real (non-padding) tokens, V vocabulary.
+Shapes: B sentences, T positions, N real (non-padding) tokens, V vocabulary; n of the N tokens, in
+one slice of them. The loss is made slice by slice (:mod:`kd_plugin.ops`) where ``--kd-fused`` and
+the student allow it, else of one slice.
 """
 
 from __future__ import annotations
@@ -12,16 +14,19 @@ from typing import Any
 
 import torch
 from fairseq.criterions import CRITERION_DATACLASS_REGISTRY, FairseqCriterion
-from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_loss
 from fairseq.dataclass.utils import gen_parser_from_dataclass
 from torch import Tensor
 
 from ..errors import InputError
+from ..host.projection import why_not_a_product
 from ..host.ranges import check_ranges
+from ..ops import SmoothedNLL, Term
+from ..ops.linear import chunk_rows
 from ..tasks.distillation import DistillationTask, TeacherConfig
-from ..teachers import WholeBelief
+from ..teachers import AllRows, WholeBelief
 from .config import VOCABULARY, DistillationConfig, check_weights, signature
-from .logs import reduce
+from .lesson import learn
+from .logs import add, reduce
 from .memory import Memory
 from .reading import Reading, Text, is_stored, read, texts
 
@@ -67,6 +72,9 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
             )
         teachers = [each.identity for each in (self.teacher, self.store) if each]
         self.update_num = 0
+        self.fused, self.told = False, False  # whether this batch's loss is, and why not
+        if task.has_student:
+            self.fuses(task.why_not_a_product)
         self.memory: Memory | None = None
         self.signature = signature(
             self.name,
@@ -107,20 +115,29 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
             )
 
     def token_loss(self, log_p: Tensor, q: WholeBelief, y: Tensor) -> Tensor:
-        """The paper's equation.
+        """The paper's equation; it looks at each token alone.
 
         Args:
-            log_p: the student's log-probabilities [N, V]; its logits with ``reads_logits``.
+            log_p: the student's log-probabilities [n, V]; its logits with ``reads_logits``.
             q: what the teacher believes at the same positions; it has logits with
                 ``reads_logits``. A method with ``needs_teacher = False`` must not read it.
-            y: the tokens of the taught text [N].
+            y: the tokens of the taught text [n].
 
         Returns:
-            the distillation term of each token, in nats [N].
+            the distillation term of each token, in nats [n].
         """
+        return self.by_hand(q, y).value(log_p)
+
+    def by_hand(self, q: Any, y: Tensor) -> Term:
+        """In place of ``token_loss``: an equation whose gradient is written out."""
         raise NotImplementedError(f"{type(self).__name__} defines no token_loss")
 
-    def token_weights(self, reading: Reading, q: WholeBelief, log: dict[str, Any]) -> Tensor | None:
+    @property
+    def by_autograd(self) -> bool:
+        """Whether the method has a ``token_loss``, whose gradient autograd finds."""
+        return getattr(self.token_loss, "__func__", None) is not DistillationCriterion.token_loss
+
+    def token_weights(self, reading: Reading, q: Any, log: dict[str, Any]) -> Tensor | None:
         """The weight of each token's distillation term, without gradient [N]; None is 1."""
         return None
 
@@ -129,7 +146,7 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
 
         The distillation term is the mean over the readings; all else belongs to the first.
         """
-        return [read(model, sample, text, self.padding_idx, self.reads_logits)]
+        return [read(model, sample, text, self.padding_idx, self.fused, self.reads_logits)]
 
     def weights(self, model: Any, sample: Mapping[str, Any]) -> tuple[float | None, float | None]:
         """Weights of the gold and the distillation term; None for a term that is not computed."""
@@ -142,6 +159,24 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
         return (a, b) if can_teach else (1, None)
 
     # Mechanics
+
+    def fuses(self, why_not: str | None) -> bool:
+        """Whether ``--kd-fused`` wants the loss slice by slice; ``why_not`` says what forbids it.
+
+        Raises:
+            InputError: ``--kd-fused on``, and something forbids it.
+        """
+        if self.reads_logits:
+            why_not = f"--criterion {self.name} reads the student's logits with these flags"
+        given = str(self.cfg.kd_fused)
+        if given == "off" or why_not is None:
+            return given != "off"
+        if given == "on":
+            raise InputError(f"--kd-fused on: {why_not}; give --kd-fused auto")
+        if not self.told:
+            logger.info(f"--kd-fused auto: the loss is not fused, because {why_not}")
+            self.told = True
+        return False
 
     def begin_batch(self, update_num: int, counts: bool, device: Any) -> None:
         """A training batch comes; a dummy of an idle rank does not count."""
@@ -181,8 +216,10 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
         """Loss, sample size and what to log of a batch; see fairseq's criterions.
 
         With ``reduce=False`` the loss is one number for each token; where two different texts are
-        read, the gold text's tokens come first.
+        read, the gold text's tokens come first. Such a loss with a gradient is never fused.
         """
+        why_not = why_not_a_product(model)
+        self.fused = self.fuses(why_not) and (reduce or not torch.is_grad_enabled())
         reference, distilled = texts(sample)
         log: dict[str, Any] = {}
         losses, tokens = self.losses(model, sample, reference, distilled, log)
@@ -206,86 +243,82 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
         gold = reference if self.gold_is_reference else taught
         a, b = self.weights(model, sample)  # None: the term is not computed
         if b is None:
-            reading = read(model, sample, gold, self.padding_idx)
-            self.log_nll(reading, log)
-            if not (model.training or self.needs_teacher):
-                self.log_agreement(reading, self.beliefs(model, [reading])[0], log)
-            return [(a or 0) * self.smoothed_nll(reading.log_p, reading.y)], gold.ntokens
-        readings = self.read(model, sample, taught)
-        reading = readings[0]
-        kd = b * self.distil(readings, self.beliefs(model, readings), log)
-        if a is not None and taught is not gold:
-            gold_reading = read(model, sample, gold, self.padding_idx)
-            self.log_nll(gold_reading, log)
-            nll = a * self.smoothed_nll(gold_reading.log_p, gold_reading.y)
-            return [nll, kd], (a * gold.ntokens + b * taught.ntokens) / (a + b)
-        self.log_nll(reading, log)
-        if a is not None:
-            kd = kd + a * self.smoothed_nll(reading.log_p, reading.y)
-        return [kd], taught.ntokens
-
-    def log_nll(self, reading: Reading, log: dict[str, Any]) -> None:
-        """Log the NLL of the text that counts as gold."""
-        log["nll_loss"], log["nll_ntokens"] = reading.nll.sum(), len(reading.y)
-
-    def log_agreement(self, reading: Reading, q: Any, log: dict[str, Any]) -> None:
-        """Log what a teacher that is not needed makes of a text; None is no teacher."""
-        if q is not None:
-            self.log_teacher(reading, q, log)
-            log["agreement"] = q.best().eq(reading.log_p.argmax(-1)).sum()
-            log["kd_ntokens"] = len(reading.y)
-
-    def smoothed_nll(self, log_p: Tensor, y: Tensor) -> Tensor:
-        """Label-smoothed NLL of each token [N], with fairseq's formula."""
-        smoothed: Tensor = label_smoothed_nll_loss(
-            log_p, y, self.cfg.label_smoothing, reduce=False
-        )[0]
-        return smoothed
-
-    def distil(self, readings: list[Reading], beliefs: list[Any], log: dict[str, Any]) -> Tensor:
-        """The method's weighted term [N]; it is logged, with what the teacher makes of the text."""
-        if beliefs[0] is not None:
-            self.log_teacher(readings[0], beliefs[0], log)
-        terms = []
-        for i, (reading, q) in enumerate(zip(readings, beliefs)):
+            reading = read(model, sample, gold, self.padding_idx, self.fused)
+            q = None
+            if not (model.training or self.needs_teacher):  # a teacher that is only compared with
+                (q,) = self.beliefs(model, [reading])
+            nll, _ = learn(self, reading, log, a or 0, q=q)
             if q is not None:
-                agreed = q.best().eq(reading.log_p.argmax(-1)).sum()
-                log[f"agreement_{i + 1}" if i else "agreement"] = agreed
-            scores = reading.logits if reading.logits is not None else reading.log_p
-            terms.append(self.token_loss(scores, q, reading.y))
-            if terms[-1].shape != reading.y.shape:
-                raise ValueError(
-                    f"{type(self).__name__}.token_loss returned {list(terms[-1].shape)} and must "
-                    f"return one number for each token, {list(reading.y.shape)}"
-                )
-        kd = torch.stack(terms).mean(0)
-        log["kd_loss"], log["kd_ntokens"] = kd.sum().detach(), len(kd)
-        weights = self.token_weights(readings[0], beliefs[0], log)
-        return kd if weights is None else weights * kd
+                log["kd_ntokens"] = len(reading.y)
+            return [nll], gold.ntokens
+        readings = self.read(model, sample, taught)
+        beliefs = self.beliefs(model, readings)
+        if a is None or taught is gold:
+            return [self.distil(readings, beliefs, b, a, log)], taught.ntokens
+        kd = self.distil(readings, beliefs, b, None, log)
+        of_gold: dict[str, Any] = {}  # replaces the NLL of the taught text
+        reading = read(model, sample, gold, self.padding_idx, self.fused)
+        nll, _ = learn(self, reading, of_gold, a)
+        log.update(of_gold)
+        return [nll, kd], (a * gold.ntokens + b * taught.ntokens) / (a + b)
 
-    def log_teacher(self, reading: Reading, q: Any, log: dict[str, Any]) -> None:
-        """Log what the teacher makes of the taught text."""
-        log["teacher_nll_loss"] = q.nll(reading.y).sum()
+    def distil(
+        self,
+        readings: list[Reading],
+        beliefs: list[AllRows | None],
+        b: float,
+        a: float | None,
+        log: dict[str, Any],
+    ) -> Tensor:
+        """The weighted term, with the gold term of the first reading unless ``a`` is None."""
+        chosen = self.token_weights(readings[0], beliefs[0], log)
+        weights = b / len(readings) * (1 if chosen is None else chosen)
+        losses, values = [], []
+        for i, (reading, q) in enumerate(zip(readings, beliefs)):
+            suffix = f"_{i + 1}" if i else ""
+            loss, value = learn(self, reading, log, None if i else a, weights, q, suffix)
+            losses.append(loss)
+            values.append(value)
+        self.log_distillation(torch.stack(values).mean(0), log)
+        return torch.stack(losses).sum(0)
 
-    def beliefs(self, model: Any, readings: list[Reading]) -> list[Any]:
+    def smoothed_nll(self, y: Tensor) -> SmoothedNLL:
+        """Label-smoothed NLL of tokens ``y`` [n]."""
+        return SmoothedNLL(y, self.cfg.label_smoothing)
+
+    def log_distillation(self, values: Tensor, log: dict[str, Any]) -> None:
+        """Log the distillation term of each token [N]."""
+        log["kd_loss"], log["kd_ntokens"] = values.sum(), len(values)
+
+    def log_teacher(self, q: Any, y: Tensor, log: dict[str, Any]) -> None:
+        """Log what the teacher makes of some tokens [n] of the taught text."""
+        add(log, "teacher_nll_loss", q.nll(y))
+
+    def beliefs(self, model: Any, readings: list[Reading]) -> list[AllRows | None]:
         """What the teacher believes at the tokens of each reading; None where it is not needed."""
         if model.training and not self.needs_teacher:
             return [None] * len(readings)
+        N, y = len(readings[0].y), readings[0].y
+        V, itemsize = len(self.task.target_dictionary), readings[0].output.dtype.itemsize
+        size = chunk_rows(V, itemsize, y.device.type) if self.fused else N
+        return [
+            None if targets is None else AllRows(targets, size, self.reads_logits)
+            for targets in self.targets(model, readings)
+        ]
+
+    def targets(self, model: Any, readings: list[Reading]) -> list[Any]:
+        """Of each reading: from the store where it has the text, else from the live teacher."""
         stored = [self.stored_targets(model, reading) for reading in readings]
         rest = [reading for reading, targets in zip(readings, stored) if targets is None]
         live = iter(self.live_targets(model, rest))
-        found = [next(live) if targets is None else targets for targets in stored]
-        return [
-            None if targets is None else targets.rows(0, len(targets), logits=self.reads_logits)
-            for targets in found
-        ]
+        return [next(live) if targets is None else targets for targets in stored]
 
     def stored_targets(self, model: Any, reading: Reading) -> Any:
         """What the store kept of the reading's text; None where it has nothing."""
         if self.store is None or reading.stored is None:
             return None
         self.store.follow(model)
-        return self.store.targets(reading.stored, reading.log_p.dtype)
+        return self.store.targets(reading.stored, reading.output.dtype)
 
     def live_targets(self, model: Any, readings: list[Reading]) -> list[Any]:
         """What the teacher in memory makes of the readings' prefixes; None without one."""

@@ -4,10 +4,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from .. import ops
 from ..errors import InputError
-from ..host.probabilities import log_softmax
 from ..host.ranges import Range
-from ..teachers import Belief, WholeBelief
 from .config import DistillationConfig
 from .distillation import DistillationCriterion
 
@@ -25,17 +24,26 @@ class DivergenceConfig(DistillationConfig):
     )
 
 
-class Divergence(DistillationCriterion):
-    r"""A term :math:`T^2 \sum_v q_v (\log q_v - \log p_v)`, both sides at temperature T."""
+class SoftTargetCriterion(DistillationCriterion):
+    r"""A term :math:`T^2 \sum_v q_v (\log q_v - \log p_v)` with p at temperature T."""
 
-    def token_loss(self, log_p: Tensor, q: WholeBelief, y: Tensor) -> Tensor:
-        T: float = self.cfg.kd_temperature
-        log_p = log_p if T == 1 else log_softmax(log_p / T)  # [N, V]
-        return T**2 * self.kept(q.at(T), y).divergence(log_p)  # [N]
+    temperature = 1.0
 
-    def kept(self, q: WholeBelief, y: Tensor) -> Belief:
-        """What of the teacher's belief counts; a method may keep a part."""
+    def kept(self, q: Any, y: Tensor) -> Any:
+        """What counts of the teacher's belief ``q``, which is at the temperature."""
         return q
+
+    def by_hand(self, q: Any, y: Tensor) -> ops.Divergence:
+        T = self.temperature
+        return ops.Divergence(self.kept(q if T == 1 else q.at(T), y).target, T)
+
+
+class Divergence(SoftTargetCriterion):
+    """The same with ``--kd-temperature`` for both sides."""
+
+    def __init__(self, cfg: DivergenceConfig, task: Any):
+        super().__init__(cfg, task)
+        self.temperature = cfg.kd_temperature
 
     def require_kept(self, flag: str, k: int) -> None:
         """Refuse to ask a store for the ``k`` likeliest tokens where it kept fewer."""

@@ -25,6 +25,7 @@ from ..host.ranges import Range
 from .config import UPDATES, WEIGHT
 from .divergence import Divergence, DivergenceConfig
 from .gate import Gate, gate_loss, gradient_only
+from .lesson import learn
 from .logs import note_spread
 from .memory import FirstMeans
 from .reading import Text, read_all
@@ -113,33 +114,35 @@ class HybridKD(Divergence):
         if b is None or distilled is None:
             return super().losses(model, sample, reference, distilled, log)
         require_decode_hook(model, f"--criterion {self.name}")
-        readings, states = read_all(model, sample, (reference, distilled), self.padding_idx)
-        n_t, n_s = (reading.of_sentences(torch.ones_like(reading.nll)) for reading in readings)
+        texts = reference, distilled
+        readings, states = read_all(model, sample, texts, self.padding_idx, self.fused)
         token, sentence = readings
-        self.log_nll(token, log)
+        n_t, n_s = token.lengths, sentence.lengths  # [B]
 
-        # The two terms of each token, and as mean cross-entropies of each sentence [B].
-        (q,) = self.beliefs(model, [token])
-        L_t, L_s = self.distil([token], [q], log), self.smoothed_nll(sentence.log_p, sentence.y)
-        T = self.cfg.kd_temperature
-        l_t = token.of_sentences(L_t.detach() + T**2 * q.at(T).entropy()) / n_t
-        l_s = sentence.of_sentences(L_s.detach()) / n_s
-
-        losses = []
         if self.fixed is None:
-            assert self.memory is not None
             theta = self.gate(states)  # [B]
             g = theta.detach().sigmoid()
+            note_spread(log, "gate", g)
+        else:
+            g = torch.full_like(n_t, self.fixed)
+
+        # The two terms, and what they are as mean cross-entropies of each sentence [B].
+        (q,) = self.beliefs(model, [token])
+        assert q is not None
+        token_loss, L_t = learn(self, token, log, a, b * g[token.sentence], q)
+        self.log_distillation(L_t, log)
+        sentence_loss, L_s = learn(self, sentence, {}, b * (1 - g)[sentence.sentence])
+        losses = [token_loss, sentence_loss]
+        if self.fixed is None:
+            assert self.memory is not None
+            T = self.temperature
+            entropy = q.each(lambda rows: rows.at(T).entropy())
+            l_t = token.of_sentences(L_t + T**2 * entropy) / n_t
+            l_s = sentence.of_sentences(L_s) / n_s
             if self.training:
                 self.memory.note(torch.stack([l_t, l_s], -1))
             pull = self.cfg.hybrid_gate_lambda
             losses.append(gradient_only(gate_loss(theta, l_t, l_s, self.memory.means, pull)))
-            note_spread(log, "gate", g)
-        else:
-            g = torch.full_like(l_t, self.fixed)
-        L_t, L_s = g[token.sentence] * L_t, (1 - g)[sentence.sentence] * L_s
-        if a is not None:
-            L_t = L_t * b + a * self.smoothed_nll(token.log_p, token.y)
         a = a or 0
         tokens = (a * n_t + b * (g * n_t + (1 - g) * n_s)).sum() / (a + b)
-        return [L_t, b * L_s, *losses], tokens
+        return losses, tokens

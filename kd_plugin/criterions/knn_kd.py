@@ -20,7 +20,8 @@ from ..host.ranges import Range
 from ..neighbours.mixture import TEMPERATURE
 from ..teachers import Belief
 from .config import WEIGHT, DistillationConfig
-from .distillation import DistillationCriterion
+from .divergence import SoftTargetCriterion
+from .logs import add
 from .reading import Reading
 
 
@@ -53,7 +54,7 @@ class KnnKDConfig(DistillationConfig):
 
 
 @register_criterion("knn_kd", dataclass=KnnKDConfig)
-class KnnKD(DistillationCriterion):
+class KnnKD(SoftTargetCriterion):
     reads_stores = ("neighbours",)
 
     def check(self, cfg: Any) -> None:
@@ -75,15 +76,12 @@ class KnnKD(DistillationCriterion):
             )
         super().require_teacher(cfg, given)
 
-    def beliefs(self, model: Any, readings: list[Reading]) -> list[Any]:
-        found = super().beliefs(model, readings)
+    def targets(self, model: Any, readings: list[Reading]) -> list[Any]:
+        found = super().targets(model, readings)
         T, k = self.cfg.knn_temperature, self.cfg.knn_k
         return [neighbours and neighbours.at(T, k) for neighbours in found]
 
-    def log_teacher(self, reading: Reading, q: Belief, log: dict[str, Any]) -> None:
+    def log_teacher(self, q: Belief, y: Tensor, log: dict[str, Any]) -> None:
         """The share of target tokens that are among the neighbours'; their NLL may be infinite."""
         assert q.ids is not None
-        log["retrieved"] = q.ids.eq(reading.y.unsqueeze(-1)).any(-1).sum()
-
-    def token_loss(self, log_p: Tensor, q: Belief, y: Tensor) -> Tensor:
-        return q.divergence(log_p)  # [N]
+        add(log, "retrieved", q.ids.eq(y.unsqueeze(-1)).any(-1))

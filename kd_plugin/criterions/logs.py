@@ -46,6 +46,11 @@ def reduce(logging_outputs: Sequence[Mapping[str, Any]], unit: float = math.log(
             metrics.log_derived(ppl, lambda meters, key=key: _perplexity(meters[key]))
 
 
+def add(log: dict[str, Any], key: str, values: Tensor) -> None:
+    """Add the sum of ``values`` to what a batch logs."""
+    log[key] = log.get(key, 0) + values.detach().sum()
+
+
 def note_spread(log: dict[str, Any], name: str, values: Tensor) -> None:
     """Have mean and standard deviation of ``values`` [n] logged over all batches of an interval."""
     values = values.detach().double()

@@ -96,7 +96,7 @@ class SelectiveKD(Divergence):
         hard = difficulty(str(self.cfg.kd_select_by), reading, q, self.task.target_dictionary)
         hard = hard if str(self.cfg.kd_select_end) == "hard" else -hard  # [N]
         tau = threshold(self.compared(hard), self.cfg.kd_select_rate)
-        selected = (hard >= tau).to(reading.log_p)  # [N]
+        selected = (hard >= tau).to(reading.output.dtype)  # [N]
         note_spread(log, "threshold", tau)
         note_spread(log, "selected", selected.mean())
         return selected

@@ -16,6 +16,7 @@ from fairseq.criterions import register_criterion
 from torch import Tensor
 
 from ..errors import InputError
+from ..ops import SmoothedNLL
 from ..teachers import WholeBelief
 from .config import WEIGHT, DistillationConfig
 from .distillation import DistillationCriterion
@@ -48,5 +49,5 @@ class SeqKD(DistillationCriterion):
                 "--distilled-data, or set one weight to 0"
             )
 
-    def token_loss(self, log_p: Tensor, q: WholeBelief, y: Tensor) -> Tensor:
-        return self.smoothed_nll(log_p, y)  # [N]
+    def by_hand(self, q: WholeBelief, y: Tensor) -> SmoothedNLL:
+        return self.smoothed_nll(y)

@@ -73,14 +73,13 @@ class TieKD(Divergence):
         net_input = {**sample["net_input"], "prev_output_tokens": text.prev_output_tokens}
 
         def iterate(_: Any, decoder: Decoder) -> list[Reading]:
-            readings = [reading_of(model, net_input, text, decoder(text.prev_output_tokens), pad)]
+            readings = [reading_of(model, decoder, net_input, text, *how)]
             while len(readings) < self.cfg.tie_iterations:
                 inputs = {**net_input, "prev_output_tokens": own_prefix(readings[-1])}
-                output = decoder(inputs["prev_output_tokens"])
-                readings.append(reading_of(model, inputs, text._replace(stored=None), output, pad))
+                readings.append(reading_of(model, decoder, inputs, later, *how))
             return readings
 
-        pad = self.padding_idx
+        how, later = (self.padding_idx, self.fused), text._replace(stored=None)
         readings: list[Reading] = model(**net_input, decode=iterate)
         return readings
 
@@ -92,7 +91,7 @@ def own_prefix(reading: Reading) -> Tensor:
     """
     prefix, real = reading.net_input["prev_output_tokens"], reading.real
     best = torch.full_like(prefix, 0)
-    best[real] = reading.log_p.detach().argmax(-1)
+    best[real] = reading.best
     follows = real[:, 1:] & real[:, :-1]
     return torch.cat([prefix[:, :1], best[:, :-1].where(follows, prefix[:, 1:])], 1)
 

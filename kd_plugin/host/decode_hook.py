@@ -68,7 +68,8 @@ def _with_hook(base: Any) -> Any:
             return base.forward(self, *inputs, **keywords)
         return _decode(self, decode, *inputs, **keywords)
 
-    members = {"forward": forward, "decodes_by_hook": True, "__module__": base.__module__}
+    members = {"forward": forward, "decodes_by_hook": True, "plain_forward": base.forward}
+    members["__module__"] = base.__module__
     return type(base.__name__, (base,), members)
 
 

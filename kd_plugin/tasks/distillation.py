@@ -26,6 +26,7 @@ from ..data.two_targets import with_second_target
 from ..errors import InputError
 from ..host.decode_hook import add_decode_hook, width_of_states
 from ..host.paths import absolute
+from ..host.projection import why_not_a_product
 from ..host.ranges import check_ranges
 from ..neighbours.knnmt import translate_with_neighbours
 from ..neighbours.mixture import FLAGS
@@ -107,6 +108,8 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         self.from_checkpoint = False
         self.student_positions: Any = None
         self.encoder_width: Optional[int] = None
+        self.why_not_a_product: Optional[str] = None
+        self.has_student = False
         self.method: Any = None  # the criterion, where it is one of ours
         self.evaluated: Optional[dict[str, Any]] = None  # what the checkpoint tells of its own
         hashes = {code: dictionaries.fingerprint(words) for code, words in self.languages()}
@@ -143,7 +146,9 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         model = super().build_model(cfg, from_checkpoint)
         self.student_positions = model.max_positions()
         self.encoder_width = width_of_states(model)
-        return add_decode_hook(model)
+        model = add_decode_hook(model)
+        self.why_not_a_product, self.has_student = why_not_a_product(model), True
+        return model
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         criterion = super().build_criterion(cfg, from_checkpoint)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..ops import SoftTarget
 from .targets import Belief, WholeBelief
 
 LEAST = 1e-30  # of r, so that its logarithm is finite
@@ -77,17 +78,17 @@ class KeptBelief:
             )
         return KeptBelief(self.kept, self.tail, self.vocabulary, self.temperature * temperature)
 
+    @property
+    def target(self) -> SoftTarget:
+        """What a student is drawn to."""
+        log_each = self.log_each if self.events else None
+        return SoftTarget(
+            self.log_kept.exp(), self.log_kept, self.kept.ids, log_each, self.tail == "ghost"
+        )
+
     def divergence(self, log_p: Tensor) -> Tensor:
         """KL divergence of the belief under its rule to ``log_p`` [n, V], in nats [n]."""
-        log_p_kept = log_p.gather(-1, self.kept.ids)  # [n, K]
-        kept = (self.log_kept.exp() * (self.log_kept - log_p_kept)).sum(-1)
-        if not self.events:
-            return kept
-        each = self.log_each.exp()
-        if self.tail == "ghost":
-            return kept + each * (self.log_each - log_rest_of(log_p_kept))
-        others = log_p.sum(-1) - log_p_kept.sum(-1)
-        return kept + each * (self.events * self.log_each - others)
+        return self.target.divergence(log_p)
 
     def top(self, k: int) -> Belief:
         """The k likeliest tokens of each position, as probable as the rule makes them."""
@@ -137,9 +138,3 @@ class KeptBelief:
         lowest = math.log(LEAST) * 4  # finite, as a belief's logarithms must be
         others = self.log_each.clamp(min=lowest).unsqueeze(-1).expand(-1, self.vocabulary)
         return others.scatter(-1, self.kept.ids, self.log_kept)
-
-
-def log_rest_of(log_p_kept: Tensor) -> Tensor:
-    """The student's log-mass outside of the kept tokens [n], from their ``log_p`` [n, K]."""
-    mass = log_p_kept.logsumexp(-1).clamp(max=-torch.finfo(log_p_kept.dtype).eps)
-    return (-torch.expm1(mass)).log()

@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 from fairseq.models import FairseqEncoderDecoderModel
-from fairseq.models.transformer import TransformerDecoderBase, TransformerModelBase
 from fairseq.utils import resolve_max_positions
 from torch import Tensor
 
 from ..errors import InputError
-from ..host.probabilities import at_least_float32, is_plain_softmax, log_probabilities, log_softmax
+from ..host.probabilities import at_least_float32, log_probabilities, log_softmax
+from ..host.projection import projects_features
 from .targets import WholeBelief
 
 
@@ -156,12 +156,3 @@ def _decode(
     encoder_out = model.encoder(net_input["src_tokens"], src_lengths=lengths)
     for prefix in prefixes:
         yield model.decoder(prefix, encoder_out=encoder_out, src_lengths=lengths, **options)
-
-
-def projects_features(model: Any) -> bool:
-    """Whether logits are ``output_layer(features)``, so that padding need not be projected."""
-    return (
-        getattr(type(model), "forward", None) is TransformerModelBase.forward
-        and getattr(type(model.decoder), "forward", None) is TransformerDecoderBase.forward
-        and is_plain_softmax(model)
-    )

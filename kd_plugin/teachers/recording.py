@@ -16,10 +16,11 @@ from ..data.batches import batches
 from ..errors import InputError
 from ..files.whole import sha256, write_atomically
 from ..host.device import moved
+from ..host.projection import projects_features
 from ..host.states import capture
 from ..stores.layout import record_type
 from ..stores.store import Done
-from .live import LiveTargets, LiveTeacher, projects_features
+from .live import LiveTargets, LiveTeacher
 from .positions import readable
 
 SLICE = 1 << 18  # scores that are held at once, so that they stay in a processor's cache ...

@@ -7,7 +7,7 @@ with squared distances d and the neighbours' tokens v.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,12 +24,19 @@ class NeighbourTargets:
     ids: Tensor  # [N, K]
     distance: Tensor  # [N, K], less the smallest of the row
     vocabulary: int
+    temperature: float = 1.0
+    k: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def rows(self, start: int, stop: int, logits: bool = False) -> NeighbourBelief:
-        return NeighbourBelief(self.ids[start:stop], self.distance[start:stop], self.vocabulary)
+    def at(self, temperature: float, k: int = 0) -> NeighbourTargets:
+        """What the k nearest (0: all) say at a temperature of the distances."""
+        return replace(self, temperature=temperature, k=k)
+
+    def rows(self, start: int, stop: int, logits: bool = False) -> Belief:
+        nearest = NeighbourBelief(self.ids[start:stop], self.distance[start:stop], self.vocabulary)
+        return nearest.at(self.temperature, self.k)
 
 
 @dataclass(frozen=True)

@@ -6,35 +6,26 @@ neither spread over the other tokens nor are the kept entries renormalised.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ..host.probabilities import log_softmax
+from ..ops import SoftTarget
 
 
 @dataclass(frozen=True)
-class Belief:
-    """Next-token probabilities at n positions: of all V tokens, or of the K tokens in ``ids``.
+class Belief(SoftTarget):
+    """Next-token probabilities at n positions: of all V tokens, or of the K tokens in ``ids``."""
 
-    ``log_q`` is finite everywhere; where ``q`` is 0 it means nothing.
-    """
-
-    q: Tensor  # [n, V], or [n, K] with ids
-    log_q: Tensor  # as q
-    ids: Tensor | None = None  # [n, K]
-
-    def divergence(self, log_p: Tensor) -> Tensor:
-        r"""How far log-probabilities ``log_p`` [n, V] are from the belief, in nats [n].
-
-        .. math:: \sum_v q_v (\log q_v - \log p_v)
-
-        over the entries that are kept: the KL divergence of a whole belief, 0 for equal models.
-        """
-        log_p = log_p if self.ids is None else log_p.gather(-1, self.ids)
-        return (self.q * (self.log_q - log_p)).sum(-1)
+    @property
+    def target(self) -> SoftTarget:
+        """What a student is drawn to."""
+        return self
 
     def best(self) -> Tensor:
         """The likeliest token of each position [n]."""
@@ -92,3 +83,43 @@ class Targets(Protocol):
 
         With ``logits`` it has the teacher's logits, too.
         """
+
+
+class AllRows:
+    """The belief about all N tokens of a batch, which is not made where slices will do.
+
+    What is not known slice by slice is asked of the whole belief.
+    """
+
+    def __init__(self, targets: Targets, size: int, logits: bool = False):
+        """From ``targets``, in slices of ``size`` tokens; with ``logits`` they have those, too."""
+        self.targets, self.size, self.logits_too = targets, size, logits
+
+    def rows(self, start: int, stop: int) -> Any:
+        """The belief about tokens ``start .. stop``."""
+        if (start, stop) == (0, len(self.targets)):
+            return self.whole
+        return self.targets.rows(start, stop, logits=self.logits_too)
+
+    @cached_property
+    def whole(self) -> Any:
+        """The belief about all tokens."""
+        return self.targets.rows(0, len(self.targets), logits=self.logits_too)
+
+    def each(self, ask: Callable[[Any], Tensor]) -> Tensor:
+        """What ``ask`` finds in a slice [n], of all tokens [N]."""
+        N = len(self.targets)
+        starts = range(0, N, self.size)
+        return torch.cat([ask(self.rows(i, min(i + self.size, N))) for i in starts])
+
+    def entropy(self) -> Tensor:
+        """Of each position's distribution, in nats [N]."""
+        return self.each(lambda q: q.entropy())
+
+    def nll(self, y: Tensor) -> Tensor:
+        """Negative log-probability of tokens ``y`` [N], in nats [N]."""
+        parts = iter(torch.split(y, self.size))
+        return self.each(lambda q: q.nll(next(parts)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.whole, name)

@@ -121,9 +121,10 @@ def test_without_distillation_it_is_stock_cross_entropy(
 def assert_same_step(ours: Any, theirs: Any, tolerance: float) -> None:
     torch.testing.assert_close(ours[0], theirs[0], rtol=tolerance, atol=0)
     assert ours[1] == theirs[1]
-    for name, gradient in theirs[3].items():
-        scale = gradient.abs().max().item()
-        torch.testing.assert_close(ours[3][name], gradient, rtol=0, atol=tolerance * scale + 1e-12)
+    largest = max(gradient.abs().max().item() for gradient in theirs[3].values())
+    for name, gradient in theirs[3].items():  # one of them is 0 but for float32's rounding
+        atol = tolerance * gradient.abs().max().item() + 1e-7 * largest
+        torch.testing.assert_close(ours[3][name], gradient, rtol=0, atol=atol)
 
 
 @every_method

@@ -15,10 +15,10 @@ from torch.multiprocessing.spawn import spawn
 from kd_plugin.commands import cli
 from kd_plugin.host.decode_hook import require_decode_hook, width_of_states
 from kd_plugin.host.probabilities import is_plain_softmax
+from kd_plugin.host.projection import projects_features
 from kd_plugin.models import TransformerGLU
 from kd_plugin.models.gating import GatedLinear
 from kd_plugin.models.parameters import of_checkpoint
-from kd_plugin.teachers.live import projects_features
 
 from .. import support
 from ..support import TINY, USER_DIR, Setup, build, command, distillation, fairseq_train
