@@ -1,6 +1,7 @@
 """What the methods share that draw the student to the teacher's distribution."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
