@@ -1,8 +1,8 @@
-"""Write the generated parts of the README: the tables of methods and of flags.
+"""Write the generated tables: the methods in README.md, the flags in docs/flags.md.
 
 usage: python docs/tables.py [--check]
 
-``--check`` changes nothing and fails where the README is out of date.
+``--check`` changes nothing and fails where a table is out of date.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kd_plugin.criterions.config import DistillationConfig
 from kd_plugin.criterions.distillation import DistillationCriterion
 from kd_plugin.host.ranges import flag_of
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
 TERMS = {  # the distillation term of a token, in a line
     "word_kd": "T² Σ q log(q / p) over what `--kd-target` keeps",
     "seq_kd": "label-smoothed NLL of the teacher's text",
@@ -76,7 +76,7 @@ def allowed(field: Field[Any]) -> str:
     """The values that a flag takes: one of some words, or a range of numbers."""
     if isinstance(field.type, EnumMeta):
         return ", ".join(f"`{choice.value}`" for choice in field.type)
-    return str(field.metadata.get("range", ""))
+    return str(field.metadata.get("range") or "")
 
 
 def own(task: str, stock: set[str]) -> list[Field[Any]]:
@@ -89,21 +89,20 @@ def is_flag(field: Field[Any]) -> bool:
 
 
 def main() -> None:
-    """Rewrite the README, or fail with --check where that would change it."""
-    text = updated = README.read_text()
-    for table in (methods, flags):
+    """Rewrite the tables, or fail with --check where that would change one."""
+    for page, table in (("README.md", methods), ("docs/flags.md", flags)):
+        path = ROOT / page
+        text = path.read_text("utf-8")
         begin, end = f"<!-- {table.__name__}: docs/tables.py writes this -->\n", "\n<!-- end -->"
-        pattern = f"{begin}.*?{end}"
-        found = re.search(pattern, text, flags=re.S)
+        found = re.search(f"{begin}.*?{end}", text, flags=re.S)
         if not found:
-            sys.exit(f"README.md: no place for the table of {table.__name__}; put {begin}{end[1:]}")
-        inside = begin + table() + end
-        updated = updated.replace(found[0], inside)
-    if "--check" not in sys.argv:
-        README.write_text(updated)
-        print(f"{README.name}: {'updated' if updated != text else 'nothing to change'}")
-    elif updated != text:
-        sys.exit("README.md: a table is out of date; run python docs/tables.py")
+            sys.exit(f"{page}: no place for the table of {table.__name__}; put {begin}{end[1:]}")
+        updated = text.replace(found[0], begin + table() + end)
+        if "--check" not in sys.argv:
+            path.write_text(updated, "utf-8")
+            print(f"{page}: {'updated' if updated != text else 'nothing to change'}")
+        elif updated != text:
+            sys.exit(f"{page}: a table is out of date; run python docs/tables.py")
 
 
 if __name__ == "__main__":

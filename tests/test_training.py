@@ -302,7 +302,7 @@ def test_a_checkpoint_that_tells_no_update_is_said(
 
 
 def hydra_body(data: Path, folder: Path, teacher: Path | str) -> dict[str, dict[str, Any]]:
-    """The README's example for fairseq-hydra-train, with a tiny student."""
+    """The example of docs/running.md for fairseq-hydra-train, with a tiny student."""
     sizes = {"embed_dim": 14, "ffn_embed_dim": 22, "layers": 1, "attention_heads": 2}
     return {
         "common": {"user_dir": USER_DIR, "cpu": True, "log_format": "json", "log_interval": 1},
