@@ -37,9 +37,10 @@ die_with() {
 
 # End what a process started, and what that started, and the process itself.
 end_tree() {
-    local child
-    for child in $(pgrep -P "$1"); do end_tree "$child"; done
-    kill -TERM "$1" 2> /dev/null || true
+    local child children
+    children="$(pgrep -P "$1")" || true
+    kill -TERM "$1" 2> /dev/null || true # before its children, of whose end it would tell
+    for child in $children; do end_tree "$child"; done
 }
 
 # Children end with this script, however it ends.
