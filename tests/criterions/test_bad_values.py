@@ -25,6 +25,7 @@ BAD: dict[str, tuple[object, ...]] = {
     "--nll-weight": (1e30,),
     "--kd-weight": (1e30,),
     "--label-smoothing": (1, 1.5),
+    "--kd-fused": ("yes", ""),
     "--kd-temperature": (0, 0.001, 1000),
     "--kd-target": ("most", "TOP1", ""),
     "--kd-target-k": (0, 99999, 2.5),
