@@ -64,10 +64,12 @@ def interrupt(
     for time in range(times):
         calls = iter(range(99))
 
-        def records(self: Any, rows: range, calls: Any = calls, last: int = time > 0) -> Any:
+        def records(
+            self: Any, rows: range, done: Any, calls: Any = calls, last: int = time > 0
+        ) -> Any:
             if next(calls) == last:
                 raise KeyboardInterrupt
-            return real(self, rows)
+            return real(self, rows, done)
 
         monkeypatch.setattr(kind, "records", records)
         with pytest.raises(SystemExit):

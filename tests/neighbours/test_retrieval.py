@@ -300,7 +300,7 @@ def test_fp16_distances_do_not_overflow(stored: Path, tmp_path: Path) -> None:
     [
         (("--knn-k", 9), r"--knn-k 9 asks for more neighbours than the store holds \(5\)"),
         (("--knn-k", -1), "--knn-k -1"),
-        (("--knn-temperature", 0), "--knn-temperature 0.0 is none"),
+        (("--knn-temperature", 0), "--knn-temperature 0.0 is out of range"),
         (("--teacher-path", "T.pt"), "--teacher-path T.pt is no store of neighbours"),
     ],
 )
