@@ -30,7 +30,7 @@ die_with() {
     local log="$1"
     shift
     echo "--- the end of $log:" >&2
-    tail -n 15 "$log" >&2
+    tail -n 15 "$log" | cut -c 1-300 >&2
     echo "---" >&2
     die "$*; the whole log: $log"
 }

@@ -84,7 +84,7 @@ say() { # say SHARE TEXT: SHARE of the work was done before this step
     echo "[$((SECONDS / 60)) min] $2$left" >&2
 }
 
-# What moves, every ten seconds: the update of each training, the last line of each command's log.
+# What moves, every ten seconds: the update of each training, the share that each command has done.
 tell_progress() {
     local log line now
     while sleep 10 && kill -0 $$ 2> /dev/null; do
@@ -93,10 +93,11 @@ tell_progress() {
             if [[ "$log" = */train.log ]]; then
                 now="update $(update_of "$log" || echo 0)"
             else
-                now="$(tail -c 300 "$log" | tr '\r' '\n' | grep . | tail -n 1 | cut -c 1-60 || true)"
+                now="$(tail -c 300 "$log" | grep -ao '[0-9]*%|' | tail -n 1 | tr '|' ' ' || true)"
+                [ -n "$now" ] || continue
             fi
             line="$line$(basename "$(dirname "$log")")/$(basename "$log" .log): $now; "
-        done < <(find "$output" -name '*.log' -mmin -0.4 | sort)
+        done < <(find "$output" -name '*.log' -mmin -0.25 | sort)
         [ -z "$line" ] || tell "[$((SECONDS / 60)) min] ${line%; }"
     done
 }

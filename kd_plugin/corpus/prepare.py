@@ -88,9 +88,10 @@ def _read_splits(cfg: Any, config: Path, part: Path, raw_files: Path | None, fet
     elif fetch:
         folder = _download(cfg, config, part, raw_files)
     elif folder is None:
+        where = f" ({cfg['where']})" if "where" in cfg else ""
         more = ", or --download" if "download" in cfg else ""
         raise InputError(
-            f"{config} has no generator; give --from FOLDER with its files ({cfg['where']}){more}"
+            f"{config} has no generator; give --from FOLDER with its files{where}{more}"
         )
     splits, source = {}, cfg["languages"][0]
     for split, stems in _stems(cfg).items():

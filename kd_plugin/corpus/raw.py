@@ -31,6 +31,8 @@ def read_lines(folder: Path, name: str, expected: str | None) -> list[str]:
     Raises:
         InputError: there is no such file, it is broken, or it is another text.
     """
+    if not folder.is_dir():
+        raise InputError(f"--from {folder} is no folder; name the one with the raw files")
     if not exists(folder, name):
         raise InputError(f"--from {folder} holds neither {name} nor {name}.gz; name another folder")
     plain, packed = folder / name, folder / f"{name}.gz"

@@ -89,7 +89,9 @@ class AnnealingKD(DistillationCriterion):
             )
         if not cfg.nll_weight:
             raise InputError("--nll-weight 0 leaves stage II without a loss; give 1")
-        if self.reads_logits and len(split_paths(self.task.cfg.teacher_path or "")) > 1:
+        store = self.task.store
+        teachers = len(split_paths(self.task.cfg.teacher_path or ""))
+        if self.reads_logits and max(teachers, len(store.layers) if store else 0) > 1:
             raise InputError(
                 "--anneal-logits raw: several teachers have no raw logit, theirs is the logarithm "
                 "of a mean; give --anneal-logits centred"

@@ -25,6 +25,8 @@ from .retrieved import NeighbourTargets
 
 logger = logging.getLogger(__name__)
 
+WRITERS = "cache, or neighbours,"  # the commands that write such stores, for errors
+
 
 class TeacherStore:
     """The stores of a run's subsets, in one folder for each folder of the data.
@@ -92,7 +94,7 @@ class TeacherStore:
 
     def open(self, folder: int, subset: str) -> Store:
         """The store of one subset that must be there."""
-        store = Store(self.folders[folder], subset_name(self.task, subset))
+        store = Store(self.folders[folder], subset_name(self.task, subset), WRITERS)
         self._require_ours(store)
         return store
 

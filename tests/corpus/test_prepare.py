@@ -163,9 +163,16 @@ def test_a_file_of_another_version_is_refused(raw: Path) -> None:
 
 def test_no_folder_is_given(raw: Path) -> None:
     config = raw.with_name("config.yaml")
+    command = ["prepare", str(config), "--output", str(raw.with_name("o"))]
     config.write_text(CONFIG.replace("JOINT", "true"))
     with pytest.raises(SystemExit, match=r"give --from FOLDER with its files .somewhere"):
-        cli.main(["prepare", str(config), "--output", str(raw.with_name("o"))])
+        cli.main(command)
+    lines = CONFIG.replace("JOINT", "true").splitlines()
+    config.write_text("\n".join(line for line in lines if not line.startswith("where")))
+    with pytest.raises(SystemExit, match=r"give --from FOLDER with its files$"):
+        cli.main(command)
+    with pytest.raises(SystemExit, match=r"--from .*gone is no folder; name the one"):
+        cli.main([*command, "--from", str(raw.with_name("gone"))])
 
 
 class Site:

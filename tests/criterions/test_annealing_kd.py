@@ -15,6 +15,7 @@ from kd_plugin.criterions.annealing_kd import growth
 from kd_plugin.errors import InputError
 
 from .. import oracle
+from ..stored import cache
 from ..support import TINY, Setup, build, distillation
 from .test_oracle import assert_equal, expect, members, reference
 
@@ -129,6 +130,16 @@ def test_half_of_the_training_by_default(data: Path, teacher: Path) -> None:
 def test_senseless_flags(data: Path, teacher: Path, flags: list[Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         annealing(data, teacher, *flags)
+
+
+def test_a_store_of_several_teachers_has_no_raw_logits(
+    data: Path, teacher: Path, tmp_path: Path
+) -> None:
+    store = cache(data, f"{teacher}:{teacher}", tmp_path / "store", "--features")
+    flags = ["--criterion", "annealing_kd", "--teacher-store", store, "--anneal-updates", 9]
+    with pytest.raises(InputError, match="--anneal-logits raw: several teachers have no raw logit"):
+        build(data, *TINY, *distillation(*flags, "--anneal-logits", "raw"))
+    build(data, *TINY, *distillation(*flags))
 
 
 def test_raw_logits_need_one_softmax(data: Path, teacher: Path, second_teacher: Path) -> None:
