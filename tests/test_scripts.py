@@ -142,7 +142,15 @@ def start(name: str, *arguments: object, calls: Path) -> subprocess.Popen[str]:
         "KD_QUIET": "1",
     }
     command = [str(ROOT / "scripts" / name), *map(str, arguments)]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=as_at_a_prompt
+    )
+
+
+def as_at_a_prompt() -> None:
+    """A shell cannot trap what it was started to ignore, as in the background of another."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_for(path: Path, lines: int = 1) -> list[int]:
