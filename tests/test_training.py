@@ -46,7 +46,16 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def assert_same_weights(ours: Path, theirs: Path, tolerance: float = 0.0) -> None:
-    torch.testing.assert_close(weights(ours), weights(theirs), rtol=tolerance, atol=tolerance)
+    """In every bit; with a tolerance all but the biases of keys.
+
+    A softmax over keys does not see their bias: its gradient is rounding alone, which Adam turns
+    into steps of full length.
+    """
+    first, second = weights(ours), weights(theirs)
+    if tolerance:
+        blind = [name for name in first if name.endswith("k_proj.bias")]
+        first, second = ({n: w for n, w in x.items() if n not in blind} for x in (first, second))
+    torch.testing.assert_close(first, second, rtol=tolerance, atol=tolerance)
 
 
 def test_training_logs_everything_and_learns_from_its_teacher(
