@@ -40,6 +40,18 @@ fi
 lock "$save"
 log="$save/train.log"
 
+finish() {
+    printf '%s' "$signature" > "$save/done.partial"
+    mv "$save/done.partial" "$save/done"
+    exit 0
+}
+# Stopped between the last checkpoint and `done`: fairseq would train one update more.
+if [ -f "$save/command" ] && [ "$(cat "$save/command")" = "$signature" ] &&
+    tail -n 3 "$log" | grep -q 'done training in'; then
+    finish
+fi
+printf '%s' "$signature" > "$save/command"
+
 tell_progress() {
     local total update first="" spent left
     total="$(last_value --max-update "${command[@]}")"
@@ -79,5 +91,4 @@ else
         fi
     done
 fi
-printf '%s' "$signature" > "$save/done.partial"
-mv "$save/done.partial" "$save/done"
+finish

@@ -103,6 +103,18 @@ def test_a_training_that_fails_is_not_done(calls: Path, model: Path, tmp_path: P
     assert run("train.sh", "DATA", tmp_path / "save", model, calls=calls).returncode == 0
 
 
+def test_what_was_stopped_before_it_was_marked_done_trains_no_more(
+    calls: Path, model: Path, tmp_path: Path
+) -> None:
+    fake = calls.parent / "fake" / "fairseq-train"
+    fake.write_text(FAKE + "echo 'INFO | fairseq_cli.train | done training in 3.1 seconds'\n")
+    save = tmp_path / "save"
+    for flags in ((), (), ("--max-update", 9)):
+        assert run("train.sh", "DATA", save, model, *flags, calls=calls).returncode == 0
+        (save / "done").unlink()
+    assert len(called(calls, "fairseq-train")) == 2  # the other flags go on from there
+
+
 def test_ranks_on_a_cpu_are_processes(calls: Path, model: Path, tmp_path: Path) -> None:
     done = run("train.sh", "DATA", tmp_path / "save", model, "--ranks", 2, "--seed", 1, calls=calls)
     assert done.returncode == 0, done.stderr
