@@ -43,6 +43,8 @@ def test_a_smoke_run_goes_through_and_repeats_nothing(rule: str, host: str, tmp_
     assert "these numbers say nothing about any method" in output
     before = times(tmp_path)
     assert len([path for path in before if path.suffix == ".hyp"]) == 6
+    if host == "pure":
+        return  # once is enough for what does not depend on the host
     assert quickstart(tmp_path, *flags) == output
     assert times(tmp_path) == before
 
