@@ -12,11 +12,11 @@ LINE_EVERY = 10.0  # seconds, where nobody watches
 class Progress:
     """Sentences done of all, tokens a second, and the time that is left."""
 
-    def __init__(self, total: int, done: int = 0, unit: str = "sent"):
+    def __init__(self, total: int, done: int = 0):
         """``done`` of ``total`` were finished before."""
         watched = sys.stderr.isatty()
         self._bar = tqdm(
-            total=total, initial=done, unit=unit, mininterval=0.1 if watched else LINE_EVERY,
+            total=total, initial=done, unit="sent", mininterval=0.1 if watched else LINE_EVERY,
             maxinterval=LINE_EVERY, dynamic_ncols=watched,
         )  # fmt: skip
         self._tokens = 0

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..data.batches import batches
+from ..files.progress import Progress
 from ..host.device import moved
 from ..teachers.live import LiveTeacher
 from .tally import Tally
@@ -38,13 +38,14 @@ def measure(
     """
     sizes = np.maximum(pairs.src_sizes, pairs.tgt_sizes)
     seen: list[int] = []
-    with tqdm(total=len(rows), unit="sent") as bar:
-        for batch in batches(rows, sizes, max_tokens):
-            sample = pairs.collater([pairs[int(row)] for row in batch])
-            seen += sample["id"].tolist()
-            sample = moved(sample, group_of.device)
-            _read(teacher, student, sample, group_of, pairs.tgt_dict.pad(), tally)
-            bar.update(len(batch))
+    progress = Progress(len(rows))
+    for batch in batches(rows, sizes, max_tokens):
+        sample = pairs.collater([pairs[int(row)] for row in batch])
+        seen += sample["id"].tolist()
+        sample = moved(sample, group_of.device)
+        _read(teacher, student, sample, group_of, pairs.tgt_dict.pad(), tally)
+        progress.add(len(batch))
+    progress.close()
     if sorted(seen) != sorted(rows):
         raise RuntimeError(f"{len(rows)} sentences went in and {len(seen)} were read")
 

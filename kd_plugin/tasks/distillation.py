@@ -72,9 +72,9 @@ class TeacherConfig(FairseqDataclass):  # type: ignore[misc]
         },
     )
     knnmt_datastore: Optional[str] = field(default=None, metadata=knnmt("datastore"))
-    knnmt_k: int = field(default=8, metadata=knnmt("k"))
-    knnmt_lambda: float = field(default=0.5, metadata=knnmt("lambda"))
-    knnmt_temperature: float = field(default=10.0, metadata=knnmt("temperature"))
+    knnmt_k: int = field(default=FLAGS["k"][1], metadata=knnmt("k"))
+    knnmt_lambda: float = field(default=FLAGS["lambda"][1], metadata=knnmt("lambda"))
+    knnmt_temperature: float = field(default=FLAGS["temperature"][1], metadata=knnmt("temperature"))
     distilled_data: Optional[str] = field(
         default=None,
         metadata={
