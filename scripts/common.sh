@@ -48,14 +48,25 @@ end_children() {
     local child
     for child in $(pgrep -P $$); do end_tree "$child"; done
 }
-stop() {
+
+# What is done at every end. A folder that got nothing but its lock is not left behind.
+locked=""
+leave() {
+    end_children
+    if [ -n "$locked" ] && [ "$(ls -A "$locked" 2> /dev/null)" = .lock ]; then rm -r "$locked"; fi
+}
+stop() { # stop STATUS: 128 and the signal's number; a script that another one called is silent
     trap - TERM INT HUP
-    echo "$(basename "$0"): stopped; run the same command again to go on" >&8
-    exit 143
+    [ -n "$CALLED" ] || echo "$(basename "$0"): stopped; run the same command again to go on" >&8
+    exit "$1"
 }
 exec 8>&2 # where a stop is told, whatever is redirected when it comes
-trap end_children EXIT
-trap stop TERM INT HUP
+CALLED="${CALLED-${KD_CALLED:-}}"
+export KD_CALLED=1
+trap leave EXIT
+trap 'stop 129' HUP
+trap 'stop 130' INT
+trap 'stop 143' TERM
 
 # Run a command so that a signal to this script reaches it at once.
 child() {
@@ -63,8 +74,11 @@ child() {
     wait "$!"
 }
 
-# How far something is, in a line that replaces itself at a prompt.
+# How far something is, in a line that replaces itself at a prompt; not twice the same.
+told=""
 tell() {
+    [ "$*" != "$told" ] || return 0
+    told="$*"
     if [ -t 2 ]; then printf '\r\033[K%s' "$*" >&2; else echo "$*" >&2; fi
 }
 
@@ -90,6 +104,7 @@ lock() {
     exec 9>> "$1/.lock"
     flock -n 9 || die "process $(tail -n 1 "$1/.lock") works in $1; wait for it, or end it"
     echo "$$" > "$1/.lock"
+    locked="$1"
 }
 
 # The value of a flag that must have one: need "$@" (the flag first).

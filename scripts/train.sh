@@ -32,9 +32,15 @@ mapfile -t flags < <(read_flags "$model")
 command=("$data" --user-dir "$ROOT/kd_plugin" --task distillation --save-dir "$save"
     --criterion label_smoothed_cross_entropy "${flags[@]}" "$@")
 signature="$ranks ${command[*]}"
+differing() { # differing FILE: the words of a command that stand in only one of the two
+    local changes
+    changes="$(diff <(tr ' ' '\n' < "$1"; echo) <(tr ' ' '\n' <<< "$signature"))" || true
+    echo "there: $(sed -n 's/^< //p' <<< "$changes" | xargs)," \
+        "here: $(sed -n 's/^> //p' <<< "$changes" | xargs)"
+}
 if [ -f "$save/done" ]; then
     [ "$(cat "$save/done")" = "$signature" ] ||
-        die "$save was trained by another command; give another folder, or remove it"
+        die "$save was trained by another command ($(differing "$save/done")); give another folder, or remove it"
     exit 0
 fi
 lock "$save"

@@ -89,8 +89,8 @@ def test_train_passes_the_models_flags_and_ours(calls: Path, model: Path, tmp_pa
     other = run("train.sh", "DATA", save, model, "--seed", 4, calls=calls)
     assert other.returncode == 1
     assert other.stderr == (
-        f"train.sh: error: {save} was trained by another command; give another folder, or "
-        "remove it\n"
+        f"train.sh: error: {save} was trained by another command (there: 3, here: 4); "
+        "give another folder, or remove it\n"
     )
 
 
@@ -192,9 +192,39 @@ def test_a_training_ends_with_its_script(
     pids = wait_for(Path(f"{calls}.pids"), ranks)
     script.send_signal(number)
     _, said = script.communicate(timeout=30)
-    assert script.returncode == 143
+    assert script.returncode == 128 + number
     assert "train.sh: stopped; run the same command again to go on" in said
     assert not any(is_alive(pid) for pid in pids)
+
+
+def test_a_stop_is_told_once(calls: Path, tmp_path: Path) -> None:
+    """By the script that was typed, not by those that it calls."""
+    inner, outer = tmp_path / "inner.sh", tmp_path / "outer.sh"
+    for path, body in ((inner, SLEEPS), (outer, f"child {inner}")):
+        body = body.removeprefix("#!/usr/bin/env bash\n").replace("exec", "child")
+        path.write_text(f"#!/usr/bin/env bash\n. {ROOT}/scripts/common.sh\n{body}\n")
+        path.chmod(0o755)
+    script = start(str(outer), calls=calls)
+    pids = wait_for(Path(f"{calls}.pids"))
+    script.send_signal(signal.SIGTERM)
+    _, said = script.communicate(timeout=30)
+    assert said == "outer.sh: stopped; run the same command again to go on\n"
+    while any(is_alive(pid) for pid in pids):  # the inner one ends by itself, a moment later
+        time.sleep(0.05)
+
+
+def test_a_refusal_leaves_no_folder(tmp_path: Path, calls: Path) -> None:
+    script = tmp_path / "refused.sh"
+    script.write_text(
+        f'#!/usr/bin/env bash\n. {ROOT}/scripts/common.sh\nlock "$1"\n${{2:-true}}\ndie no\n'
+    )
+    script.chmod(0o755)
+    for folder, keep in ((tmp_path / "new", False), (tmp_path / "old", True)):
+        if keep:
+            folder.mkdir()
+            (folder / "file").write_text("data")
+        assert run(str(script), folder, calls=calls).returncode == 1
+        assert folder.exists() == keep
 
 
 def test_two_processes_do_not_train_in_one_folder(calls: Path, model: Path, tmp_path: Path) -> None:
