@@ -13,7 +13,7 @@ import sentencepiece
 
 from ..errors import InputError
 from ..files.output import new_folder
-from ..files.whole import first_difference, to_json, write_atomically
+from ..files.whole import difference, to_json, write_atomically
 from . import raw
 from .config import read_config
 from .download import download
@@ -67,11 +67,10 @@ def _require_same(output: Path, settings: Mapping[str, Any]) -> None:
     """Refuse a finished folder that was made with other settings."""
     made = json.loads((output / "manifest.json").read_text("utf-8"))["settings"]
     ours = json.loads(json.dumps(settings))
-    if found := first_difference({**made.pop("config"), **made}, {**ours.pop("config"), **ours}):
-        name, theirs, wanted = found
+    if found := difference({**made.pop("config"), **made}, {**ours.pop("config"), **ours}):
         raise InputError(
-            f"--output {output} was prepared with {name} {theirs} and this command says {wanted}; "
-            "give another --output, or remove that one"
+            f"--output {output} was prepared with {found}; give another --output, or remove that "
+            "one"
         )
 
 

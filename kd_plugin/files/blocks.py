@@ -21,7 +21,7 @@ from typing import Any
 from ..errors import InputError
 from .output import explained, way_out
 from .schema import COUNT, SHA256, Shape, parse, read_json
-from .whole import first_difference, to_json, write_atomically
+from .whole import difference, to_json, write_atomically
 
 
 def manifest_path(path: Path) -> Path:
@@ -161,11 +161,10 @@ class BlockWriter:
             raise InputError(
                 f"{journal} is damaged ({error}); remove it to begin {self.path.name} anew"
             ) from None
-        if found := first_difference(theirs, ours):
-            name, begun, asked = found
+        if found := difference(theirs, ours):
             raise InputError(
-                f"{self.path} was begun with {name} {begun} and this command says {asked}; repeat "
-                f"the first command, give another --output, or remove {journal} to begin anew"
+                f"{self.path} was begun with {found}; repeat the first command, give another "
+                f"--output, or remove {journal} to begin anew"
             )
 
     def _recover_block(self, line: bytes) -> bool:

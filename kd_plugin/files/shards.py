@@ -12,7 +12,7 @@ from ..errors import InputError
 from .blocks import manifest_path, read_manifest
 from .output import explained
 from .schema import COUNT, SHA256
-from .whole import first_difference, sha256
+from .whole import difference, sha256
 
 OWN = ("shard", "rows")  # settings in which the shards of one command differ
 HASHED = {"sha256": "", "index_sha256": ".index"}  # of which file a manifest has the hash
@@ -64,11 +64,9 @@ def is_finished(path: Path, settings: Mapping[str, Any]) -> bool:
         if manifest is None:
             return False
         asked = {name: manifest["settings"].get(name) for name in settings}
-        if found := first_difference(asked, settings):
-            name, made, wanted = found
+        if found := difference(asked, settings):
             raise OtherSettingsError(
-                f"{path} is complete and was made with {name} {made}; this command says {wanted}: "
-                "give another --output"
+                f"{path} is complete and was made with {found}: give another --output"
             )
         damage = damage_of(path, manifest)
     except OtherSettingsError:
@@ -141,15 +139,18 @@ def find_shards(folder: Path, name: str, ending: str, command: str) -> Shards:
 
 
 def _require_one_command(shards: Shards, command: str) -> None:
-    first = {key: value for key, value in shards[0][1]["settings"].items() if key not in OWN}
-    for path, manifest in shards[1:]:
-        for key, value in first.items():
-            if manifest["settings"].get(key) != value:
-                raise InputError(
-                    f"{path} was made with another {key} than {shards[0][0].name}: "
-                    f"{manifest['settings'].get(key)} and {value}; run fairseq-kd {command} with "
-                    "the same flags for all shards"
-                )
+    (first, ours), *others = shards
+    for path, theirs in others:
+        if found := difference(_common(theirs), _common(ours), first.name):
+            raise InputError(
+                f"{path} was made with {found}; run fairseq-kd {command} with the same flags for "
+                "all shards"
+            )
+
+
+def _common(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that all shards of a piece of work share."""
+    return {key: value for key, value in manifest["settings"].items() if key not in OWN}
 
 
 def _require_all_rows(shards: Shards, command: str) -> None:

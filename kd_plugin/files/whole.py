@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .output import explained
+
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 def sha256(path: str | Path) -> str:
@@ -40,6 +43,33 @@ def first_difference(theirs: Any, ours: Any, name: str = "") -> tuple[str, Any, 
                 return found
         return None
     return None if theirs == ours else (name, theirs, ours)
+
+
+def difference(
+    theirs: Mapping[str, Any], ours: Mapping[str, Any], other: str = "this command"
+) -> str | None:
+    """The first difference between the settings of a file and those of ``other``, in words.
+
+    Returns:
+        ``beam 5 and this command says 4``, or ``another teacher than this command says`` where
+        hashes differ, to stand behind "was made with"; None for equal settings.
+    """
+    found = first_difference(_comparable(theirs), _comparable(ours))
+    if found is None:
+        return None
+    name, before, now = found
+    if _HASH.search(f"{before} {now}"):
+        what, _, which = name.partition(".")
+        what = what.removesuffix("_sha256") + (f" ({which})" if which else "")
+        return f"another {what} than {other} says"
+    return f"{name} {before} and {other} says {now}"
+
+
+def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a file, a store's record last and as numbers a token."""
+    rest = {**settings}
+    sizes = {"k" if name == "ids" else name: size for name, _, size in rest.pop("record", ())}
+    return {**rest, **sizes}
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -6,11 +6,13 @@ import multiprocessing
 import resource
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kd_plugin.errors import InputError
 from kd_plugin.files.blocks import BlockWriter, manifest_path, read_manifest
+from kd_plugin.files.whole import difference
 
 BLOCKS = [b"one", b"", b"three\n", b"\x00four", b"five"]
 SETTINGS = {"beam": 5, "subset": "train"}
@@ -143,6 +145,30 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="was begun with beam 5 and this command says 4; repeat"):
         BlockWriter(tmp_path / "file", {**SETTINGS, "beam": 4})
     assert write(tmp_path / "file") == [2, 3, 4]
+
+
+DIFFERENCES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"search": {"beam": 5}}, {"search": {"beam": 4}}, "search.beam 5 and this command says 4"),
+    ({"teacher_sha256": ["a" * 64]}, {}, "another teacher than this command says"),
+    (
+        {"dictionary_sha256": {"de": "b" * 64}},
+        {"dictionary_sha256": {"de": None}},
+        "another dictionary (de) than this command says",
+    ),
+    (
+        {"record": [["ids", "u2", 8]]},
+        {"record": [["ids", "u2", 4]]},
+        "k 8 and this command says 4",
+    ),
+]
+
+
+@pytest.mark.parametrize(("theirs", "ours", "words"), DIFFERENCES)
+def test_a_difference_is_told_in_words(
+    theirs: dict[str, Any], ours: dict[str, Any], words: str
+) -> None:
+    assert difference(theirs, {**theirs}) is None
+    assert difference(theirs, ours) == words
 
 
 def test_a_second_writer_is_refused(tmp_path: Path) -> None:
