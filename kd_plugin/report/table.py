@@ -79,9 +79,9 @@ def remarks(systems: Sequence[System], baseline: str | None, shuffles: int, seed
     ones = [system.name for system in systems if system.n == 1]
     twos = [system.name for system in systems if system.n == 2]
     if ones:
-        lines.append(f"{', '.join(ones)}: one run speaks for no method.")
+        lines.append(f"{', '.join(ones)}: one run, and another seed gives other scores.")
     if twos:
-        lines.append(f"{', '.join(twos)}: two runs are too few to speak for a method.")
+        lines.append(f"{', '.join(twos)}: two runs, too few for a test.")
     if ones or twos:
         lines.append(
             f"[ ]: 95 % bootstrap interval over sentences, {RESAMPLES:,} resamples, seed {seed}; "

@@ -72,7 +72,7 @@ def test_fewer_than_three_seeds_get_no_marker(score: Any, few: str, n: int) -> N
     flags = ["--system", f"{few}={files}", "--system", POOR if few == "good" else GOOD]
     output = score("--references", "ref", *flags, "--baseline", "poor", "--json", "out")
     assert "*" not in output
-    said = {1: "one run speaks for no method", 2: "two runs are too few to speak for a method"}
+    said = {1: "one run, and another seed gives other scores", 2: "two runs, too few for a test"}
     assert output.count(f"{few}: {said[n]}.") == 1
     assert said[3 - n] not in output
     assert "95 % bootstrap interval over sentences, 1,000 resamples, seed 12345" in output
