@@ -21,7 +21,7 @@ from ..errors import InputError
 from ..host.projection import why_not_a_product
 from ..host.ranges import check_ranges
 from ..ops import SmoothedNLL, Term
-from ..ops.linear import chunk_rows
+from ..ops.linear import LEAST_ROWS, chunk_rows
 from ..tasks.distillation import DistillationTask, TeacherConfig
 from ..teachers import AllRows, WholeBelief
 from .config import VOCABULARY, DistillationConfig, check_weights, signature
@@ -300,7 +300,7 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
             return [None] * len(readings)
         N, y = len(readings[0].y), readings[0].y
         V, itemsize = len(self.task.target_dictionary), readings[0].output.dtype.itemsize
-        size = chunk_rows(V, itemsize, y.device.type) if self.fused else N
+        size = chunk_rows(V, LEAST_ROWS, itemsize, y.device.type) if self.fused else N
         return [
             None if targets is None else AllRows(targets, size, self.reads_logits)
             for targets in self.targets(model, readings)

@@ -24,6 +24,7 @@ from .terms import Term
 Terms = Callable[[Tensor, int, int], Sequence[tuple[Tensor, Term]]]
 
 LEAST_ROWS = 64  # fewer make the matrix products slow
+MOST_ROWS = 256  # that a wide matrix asks for
 BYTES = {"cpu": 1 << 20}  # of a chunk's logits; what a core keeps near itself
 OTHER_BYTES = 1 << 28
 
@@ -68,8 +69,8 @@ def log_probability_rows(
     They may be overwritten, and are by the next chunk.
     """
     exact = torch.promote_types(features.dtype, torch.float32)
-    (N, _), V = features.shape, len(weight)
-    rows = min(N, rows or chunk_rows(V, exact.itemsize, features.device.type))
+    (N, D), V = features.shape, len(weight)
+    rows = min(N, rows or chunk_rows(V, D, exact.itemsize, features.device.type))
     weight, z = weight.to(exact), torch.empty(rows, V, dtype=exact, device=features.device)
     for start in range(0, N, rows):
         chunk = features[start : start + rows].to(exact)
@@ -79,9 +80,14 @@ def log_probability_rows(
         yield torch.log_softmax(logits, -1, out=in_place), start, start + len(chunk)
 
 
-def chunk_rows(vocabulary: int, itemsize: int, device: str) -> int:
-    """How many rows go through at a time."""
-    return max(LEAST_ROWS, BYTES.get(device, OTHER_BYTES) // (vocabulary * itemsize))
+def chunk_rows(vocabulary: int, width: int, itemsize: int, device: str) -> int:
+    """How many rows go through at a time.
+
+    Each chunk reads and writes the gradient of the whole matrix, so a wide one is worth as many
+    rows as it has columns, though their logits no longer stay in cache.
+    """
+    near = BYTES.get(device, OTHER_BYTES) // (vocabulary * itemsize)
+    return max(LEAST_ROWS, min(width, MOST_ROWS), near)
 
 
 def _chunks(

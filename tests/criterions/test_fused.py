@@ -28,6 +28,7 @@ ADAPTIVE = ("--adaptive-softmax-cutoff", "9,15", "--decoder-output-dim", "14")
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seven rows at a time, so that a batch has several chunks and a short last one."""
     monkeypatch.setattr(linear, "LEAST_ROWS", 7)
+    monkeypatch.setattr(linear, "MOST_ROWS", 7)
     monkeypatch.setattr(linear, "BYTES", {"cpu": 1})
 
 

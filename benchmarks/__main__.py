@@ -1,0 +1,104 @@
+"""Measure what stands in docs/benchmarks.md.
+
+usage: python -m benchmarks [--only NAME ...] [--repetitions N] [--quick] [--results FILE]
+                            [--datastore FOLDER]
+
+Parts: small and large (whole steps of two models), malloc (small again, where the variables of
+scripts/common.sh are set), losses, curves, memory, stores, and index, which needs a datastore of
+real keys. What is measured replaces the rows of that part in FILE (default:
+benchmarks/results.json); the others stay. `python -m benchmarks.tables` writes the page from it.
+``--quick`` runs every part once with tiny sizes and writes nothing unless FILE is given: it shows
+that all runs, and its numbers mean nothing. Close other programs before; a few minutes a part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from kd_plugin.files.whole import to_json, write_atomically
+
+from . import index, losses, steps, stores
+from .measuring import Row, commit, installed, machine, pin
+from .workbench import LARGE, SMALL, TINY, Size, Workbench
+
+RESULTS = Path(__file__).with_name("results.json")
+PACKAGES = ("torch", "fairseq-fixed", "fairseq", "numpy", "faiss-cpu", "cut-cross-entropy")
+
+
+def parts(given: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Iterator[Row]]]:
+    """Each part of the suite by its name."""
+    quick, n = given.quick, given.repetitions
+
+    def bench(size: Size) -> Workbench:
+        return Workbench(folder / f"{size.layers}x{size.dim}", size)
+
+    def all_losses() -> Iterator[Row]:
+        for shape in (losses.TINY,) if quick else losses.SHAPES:
+            yield from losses.measure(shape, n)
+
+    def memory() -> Iterator[Row]:
+        yield losses.memory(losses.QUICK_MEMORY if quick else losses.MEMORY)
+
+    small, large = (TINY, TINY) if quick else (SMALL, LARGE)
+    everything = {
+        "small": lambda: steps.measure(bench(small), n),
+        "large": lambda: steps.measure(bench(large), n),
+        "malloc": lambda: steps.measure(bench(small), n),
+        "losses": all_losses,
+        "curves": lambda: losses.curves(quick, n),
+        "memory": memory,
+        "stores": lambda: stores.measure(bench(large), n),
+        "index": lambda: index.measure(given.datastore, quick),
+    }
+    unwanted = ["large"] if quick else []
+    if quick or "MALLOC_TOP_PAD_" not in os.environ:
+        unwanted.append("malloc")
+    return {name: part for name, part in everything.items() if name not in unwanted}
+
+
+def main() -> None:
+    """Measure, and keep each part as soon as it is there."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--only", nargs="+", metavar="NAME")
+    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("--datastore", type=Path, help="of real keys, for the part `index`")
+    given = parser.parse_args()
+    if given.quick:
+        given.repetitions = 1
+    pin()
+    results = given.results or (None if given.quick else RESULTS)
+    known = json.loads(results.read_text()) if results and results.exists() else {}
+    with tempfile.TemporaryDirectory() as temporary:
+        chosen = parts(given, Path(temporary))
+        for name in given.only or chosen:
+            if name not in chosen:
+                parser.error(f"--only {name} is no part; there are {', '.join(chosen)}")
+            rows = []
+            for row in chosen[name]():
+                print(name, json.dumps(row), flush=True)
+                rows.append(row)
+            known[name] = {
+                "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+                "machine": f"{machine()}, one thread",
+                "commit": commit(),
+                "versions": installed(*PACKAGES),
+                "rows": rows,
+            }
+            if results:
+                write_atomically(results, to_json(known))
+
+
+if __name__ == "__main__":
+    main()

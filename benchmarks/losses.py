@@ -1,0 +1,209 @@
+"""The loss alone: from features and the output matrix to the gradients of both, and its memory.
+
+Ours beside fairseq's way (all tokens' logits in one array) and beside libraries that make the same
+loss in chunks, where they are installed.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_loss
+
+from kd_plugin.ops import Divergence, SmoothedNLL, SoftTarget, Term, dense_loss, linear_loss
+
+from .measuring import Row, close, pairs, ratio_row
+
+
+@dataclass(frozen=True)
+class Shape:
+    """N tokens, width D, vocabulary V."""
+
+    tokens: int
+    width: int
+    vocabulary: int
+
+    def __str__(self) -> str:
+        return f"N {self.tokens:,}, D {self.width}, V {self.vocabulary:,}"
+
+
+SHAPES = (Shape(1024, 512, 10_000), Shape(1024, 512, 37_000))
+MEMORY = Shape(4096, 512, 37_000)
+TINY = Shape(50, 8, 60)
+QUICK_MEMORY = Shape(2000, 8, 5000)
+
+Loss = Callable[[], torch.Tensor]
+
+
+class Problem:
+    """Random features, matrix, gold tokens, and a teacher: whole, and its likeliest tokens."""
+
+    def __init__(self, shape: Shape, kept: int = 8, epsilon: float = 0.1):
+        """The same numbers for the same shape."""
+        self.epsilon = epsilon
+        torch.manual_seed(1)
+        n, d, v = shape.tokens, shape.width, shape.vocabulary
+        self.h = torch.randn(n, d, requires_grad=True)
+        self.w = (torch.randn(v, d) / d**0.5).requires_grad_()
+        self.gold = torch.randint(v, (n,))
+        self.log_q = (torch.randn(n, v) * 2).log_softmax(-1)
+        best = self.log_q.topk(min(kept, v))
+        self.kept, self.kept_log_q = best.indices, best.values.log_softmax(-1)
+
+    def gradients(self, loss: Loss) -> list[torch.Tensor]:
+        """The loss and the gradients of features and matrix."""
+        value = loss()
+        return [value.detach(), *torch.autograd.grad(value, [self.h, self.w])]
+
+    def fairseq_nll(self) -> torch.Tensor:
+        """As fairseq's criterion has it."""
+        log_p = (self.h @ self.w.t()).log_softmax(-1)
+        return self._nll(log_p)
+
+    def _nll(self, log_p: torch.Tensor) -> torch.Tensor:
+        loss: torch.Tensor = label_smoothed_nll_loss(log_p, self.gold[:, None], self.epsilon)[0]
+        return loss
+
+    def fairseq_word_kd(self) -> torch.Tensor:
+        """Label-smoothed NLL and the divergence from a whole belief, as criterions are written."""
+        log_p = (self.h @ self.w.t()).log_softmax(-1)
+        nll = self._nll(log_p)
+        term = torch.nn.functional.kl_div(log_p, self.log_q, reduction="sum", log_target=True)
+        return 0.5 * nll + 0.5 * term
+
+    def nll(self) -> torch.Tensor:
+        """Ours, in chunks."""
+        one = torch.ones(len(self.gold))
+        return linear_loss(
+            self.h, self.w, lambda _, i, j: [(one[i:j], SmoothedNLL(self.gold[i:j], self.epsilon))]
+        )[0].sum()
+
+    def word_kd(self) -> torch.Tensor:
+        """Ours, in chunks, with a whole belief."""
+        half = torch.full((len(self.gold),), 0.5)
+        return linear_loss(
+            self.h,
+            self.w,
+            lambda _, i, j: [
+                (half[i:j], SmoothedNLL(self.gold[i:j], self.epsilon)),
+                (half[i:j], Divergence(SoftTarget(self.log_q[i:j].exp(), self.log_q[i:j]))),
+            ],
+        )[0].sum()
+
+    def stored(self, dense: bool = False) -> torch.Tensor:
+        """From the kept tokens of a store."""
+        half = torch.full((len(self.gold),), 0.5)
+
+        def terms(_: torch.Tensor, i: int, j: int) -> list[tuple[torch.Tensor, Term]]:
+            belief = SoftTarget(self.kept_log_q[i:j].exp(), self.kept_log_q[i:j], self.kept[i:j])
+            return [
+                (half[i:j], SmoothedNLL(self.gold[i:j], self.epsilon)),
+                (half[i:j], Divergence(belief)),
+            ]
+
+        if dense:
+            return dense_loss((self.h @ self.w.t()).log_softmax(-1), terms)[0].sum()
+        return linear_loss(self.h, self.w, terms)[0].sum()
+
+
+def peers(problem: Problem) -> Iterator[tuple[str, Loss]]:
+    """Libraries' chunked NLL that runs on a CPU, where it is installed."""
+    try:
+        from cut_cross_entropy import linear_cross_entropy
+    except ImportError:
+        pass
+    else:
+        yield (
+            "NLL without smoothing / cut-cross-entropy (torch_compile)",
+            lambda: linear_cross_entropy(
+                problem.h, problem.w, problem.gold, reduction="sum", impl="torch_compile"
+            ),
+        )
+
+
+def measure(shape: Shape, repetitions: int) -> Iterator[Row]:
+    """Ours against fairseq's way on one shape."""
+    problem = Problem(shape)
+    rows: list[tuple[str, str, Loss, Loss, bool]] = [
+        ("B1", "label-smoothed NLL", problem.fairseq_nll, problem.nll, True),
+        ("B2", "word_kd, whole belief", problem.fairseq_word_kd, problem.word_kd, True),
+        ("B6", "word_kd, 8 kept / fairseq's NLL", problem.fairseq_nll, problem.stored, False),
+    ]
+    plain = Problem(shape, epsilon=0)
+    rows += [("peer", what, theirs, plain.nll, True) for what, theirs in peers(plain)]
+    for name, what, theirs, ours, same in rows:
+        yield compare(plain if name == "peer" else problem, theirs, ours, repetitions, same,
+                      id=name, what=what, base="all logits at once", model=str(shape))  # fmt: skip
+
+
+def compare(
+    problem: Problem, theirs: Loss, ours: Loss, repetitions: int, same: bool, **what: Any
+) -> Row:
+    """A row for two losses of a problem; they must agree where they are the ``same``."""
+    if same:
+        close(problem.gradients(ours), problem.gradients(theirs), rtol=1e-4)
+    times = pairs(lambda: problem.gradients(theirs), lambda: problem.gradients(ours), repetitions)
+    return ratio_row(times, 1, **what)
+
+
+def curves(quick: bool, repetitions: int) -> Iterator[Row]:
+    """word_kd from a store / fairseq's NLL, as vocabulary, tokens and kept tokens grow."""
+    base, kept = (TINY, 8) if quick else (Shape(1024, 256, 8000), 8)
+    varied: list[tuple[str, Shape, int]] = [
+        *(("vocabulary", replace(base, vocabulary=v), kept) for v in (1000, 4000, 8000, 32000)),
+        *(("tokens", replace(base, tokens=n), kept) for n in (128, 512, 2048, 8192)),
+        *(("kept", base, k) for k in (1, 8, 64, 256)),
+    ]
+    for axis, shape, k in varied[:: 4 if quick else 1]:
+        problem = Problem(shape, k)
+        x = {"vocabulary": shape.vocabulary, "tokens": shape.tokens, "kept": k}[axis]
+        yield compare(problem, problem.fairseq_nll, problem.stored, repetitions, False, axis=axis,
+                      x=x, id="curve", what=f"word_kd, {k} kept / fairseq's NLL",
+                      base="all logits at once", model=str(shape))  # fmt: skip
+
+
+def memory(shape: Shape) -> Row:
+    """Peak memory of loss and backward above what stands before, each in a process of its own."""
+    told = {}
+    for name in ("fused", "dense"):
+        command = [sys.executable, "-m", "benchmarks.losses", name]
+        command += map(str, (shape.tokens, shape.width, shape.vocabulary))
+        value, peak = subprocess.check_output(command, text=True, env={**os.environ}).split()
+        told[name] = float(value), float(peak)
+    close([torch.tensor(told["fused"][0])], [torch.tensor(told["dense"][0])], rtol=1e-4)
+    return {
+        "id": "S8",
+        "what": "word_kd, 8 kept: peak memory in MB",
+        "base": "all logits at once",
+        "model": str(shape),
+        "ratio": round(told["fused"][1] / told["dense"][1], 4),
+        "repetitions": 1,
+        "megabytes": [told["dense"][1], told["fused"][1]],
+    }
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    """In the process whose memory is measured."""
+    name, *numbers = sys.argv[1:]
+    torch.set_num_threads(1)
+    problem = Problem(Shape(*map(int, numbers)))
+    problem.log_q = torch.empty(0)
+    before = _peak()
+    value = problem.stored(name == "dense")
+    torch.autograd.backward(value)
+    print(value.item(), round(_peak() - before, 1))
+
+
+if __name__ == "__main__":
+    main()

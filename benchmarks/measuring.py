@@ -1,0 +1,93 @@
+"""How things are measured: processor time of one thread on one core, in pairs A B A B."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+Row = dict[str, Any]
+
+
+def pin() -> None:
+    """Stay on one core, with one thread."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    torch.set_num_threads(1)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Processor time of a piece of work; what other processes take is not in it."""
+    begin = time.process_time()
+    work()
+    return time.process_time() - begin
+
+
+def pairs(
+    base: Callable[[], object], ours: Callable[[], object], repetitions: int
+) -> list[tuple[float, float]]:
+    """Seconds of both, one after the other, so many times; once before, for warming up."""
+    seconds(base), seconds(ours)
+    return [(seconds(base), seconds(ours)) for _ in range(repetitions)]
+
+
+def ratio_row(times: Iterable[tuple[float, float]], steps: int, **what: Any) -> Row:
+    """Median, smallest and largest ratio of pairs, and the median seconds of each for a step."""
+    times = list(times)
+    ratios = [ours / base for base, ours in times]
+    return {
+        **what,
+        "ratio": round(statistics.median(ratios), 4),
+        "range": [round(min(ratios), 4), round(max(ratios), 4)],
+        "repetitions": len(times),
+        "seconds": [_median(each) / steps for each in zip(*times)],
+    }
+
+
+def _median(values: Iterable[float]) -> float:
+    return round(statistics.median(values), 6)
+
+
+def machine() -> str:
+    """The processor's name."""
+    info = Path("/proc/cpuinfo")
+    names = [x for x in info.read_text().splitlines() if "model name" in x] if info.exists() else []
+    return names[0].split(":")[1].strip() if names else platform.processor()
+
+
+def commit() -> str:
+    """The repository's commit, with a plus sign where files differ from it."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        name = subprocess.check_output([*git, "rev-parse", "--short", "HEAD"], text=True).strip()
+        changed = subprocess.check_output([*git, "status", "--porcelain", "-uno"], text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return name + "+" * bool(changed.strip())
+
+
+def installed(*names: str) -> dict[str, str]:
+    """The versions of packages; those that are missing are left out."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def close(ours: Sequence[torch.Tensor], theirs: Sequence[torch.Tensor], rtol: float) -> None:
+    """Before a time is quoted: equal outputs, each by its largest number."""
+    for a, b in zip(ours, theirs, strict=True):
+        scale = b.abs().max().clamp(min=1e-30)
+        torch.testing.assert_close(a / scale, b / scale, rtol=0, atol=rtol)

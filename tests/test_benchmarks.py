@@ -1,0 +1,43 @@
+"""The benchmark runs, and its page is made of its results. No time is asserted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import tables
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_every_part_runs(tmp_path: Path) -> None:
+    """Which asserts equal outputs in passing."""
+    results = tmp_path / "results.json"
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--results", str(results)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    known = json.loads(results.read_text())
+    methods = {row["what"].split(",")[0] for row in known["small"]["rows"]}
+    assert methods == {
+        "word_kd", "seq_kd", "selective_kd", "tie_kd", "knn_kd", "annealing_kd", "hybrid_kd"
+    }  # fmt: skip
+    for name in ("small", "losses", "curves", "memory", "stores"):
+        for row in known[name]["rows"]:
+            assert row["ratio"] >= 0
+            assert row["what"] in tables.table(known[name])
+    tables.draw(known["curves"]["rows"], tmp_path / "curves.svg")
+    assert (tmp_path / "curves.svg").read_text().startswith("<?xml")
+
+
+def test_the_page_is_made_of_the_results() -> None:
+    known = json.loads((ROOT / "benchmarks/results.json").read_text())
+    text = tables.PAGE.read_text("utf-8")
+    assert tables.page(known, text) == text
+
+
+def test_an_unknown_part_is_named() -> None:
+    command = [sys.executable, "-m", "benchmarks", "--only", "speed"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "--only speed is no part; there are small, large, losses" in done.stderr
