@@ -218,6 +218,13 @@ def test_bfloat16_on_a_cpu(data: Path, teacher: Path, tmp_path: Path) -> None:
     assert "kd_loss" in hydra(tmp_path, body)
 
 
+@pytest.mark.parametrize("flag", ["--bf16", "--memory-efficient-bf16"])
+def test_bfloat16_on_the_command_line_is_for_tpus(flag: str, data: Path, tmp_path: Path) -> None:
+    command = [*TINY, *distillation("--criterion", "seq_kd"), "--max-update", 1, flag]
+    with pytest.raises(InputError, match="--bf16 on the command line asks fairseq for a TPU"):
+        fairseq_train(data, tmp_path, *command)
+
+
 @pytest.mark.parametrize("flag", ["--fp16", "--memory-efficient-fp16"])
 @pytest.mark.parametrize("criterion", ["seq_kd", "cross_entropy"])
 def test_half_precision_on_a_cpu_is_refused(

@@ -1,7 +1,8 @@
-"""Where a command computes."""
+"""Where, and in which precision, a command or a training computes."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -30,3 +31,26 @@ def precision_of(fp16: bool) -> torch.dtype:
 def moved(sample: Any, device: torch.device) -> Any:
     """A batch where ``device`` computes."""
     return utils.move_to_cuda(sample) if device.type == "cuda" else sample
+
+
+def require_precision(cfg: Any) -> None:
+    """Refuse a training in a precision that the host cannot do here.
+
+    Args:
+        cfg: of a run; ``cpu``, ``fp16`` and ``tpu`` are read, which fairseq sets with ``--bf16`` on
+            the command line.
+
+    Raises:
+        InputError: half precision without a GPU, a TPU without its library.
+    """
+    if cfg.tpu is True and find_spec("torch_xla") is None:
+        raise InputError(
+            "--bf16 on the command line asks fairseq for a TPU, and torch_xla is not installed; "
+            "leave it out (on a GPU give --fp16 or --amp), or train with fairseq-hydra-train and "
+            "common.bf16=true"
+        )
+    if cfg.fp16 is True and (cfg.cpu or not torch.cuda.is_available()):
+        without = "--cpu is given" if cfg.cpu else "none is found here"
+        raise InputError(
+            f"--fp16 trains on a GPU, and {without}; leave --fp16 (--memory-efficient-fp16) out"
+        )

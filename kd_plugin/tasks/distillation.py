@@ -25,6 +25,7 @@ from ..data.subset import require_binarised
 from ..data.two_targets import with_second_target
 from ..errors import InputError
 from ..host.decode_hook import add_decode_hook, width_of_states
+from ..host.device import require_precision
 from ..host.paths import absolute
 from ..host.projection import why_not_a_product
 from ..host.ranges import check_ranges
@@ -90,6 +91,7 @@ class DistillationTaskConfig(TeacherConfig, TranslationConfig):  # type: ignore[
 
     cpu: bool = II("common.cpu")
     fp16: bool = II("common.fp16")
+    tpu: bool = II("common.tpu")
 
 
 @register_task("distillation", dataclass=DistillationTaskConfig)
@@ -152,8 +154,8 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         criterion = super().build_criterion(cfg, from_checkpoint)
-        if self.cfg.fp16 is True and not self.from_checkpoint:
-            require_gpu(bool(self.cfg.cpu))
+        if not self.from_checkpoint:
+            require_precision(self.cfg)
         if self.cfg.knnmt_datastore and not self.from_checkpoint:
             raise InputError(
                 f"--knnmt-datastore {self.cfg.knnmt_datastore} is for translating; leave it out "
@@ -346,19 +348,6 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
             return self.language_pairs(folder, split, combine)
 
         return with_second_target(reference, load, folders[shard], self, split, flag)
-
-
-def require_gpu(cpu: bool) -> None:
-    """Refuse half precision without a GPU.
-
-    Raises:
-        InputError: there is none, or ``--cpu`` says not to use it.
-    """
-    if cpu or not torch.cuda.is_available():
-        without = "--cpu is given" if cpu else "none is found here"
-        raise InputError(
-            f"--fp16 trains on a GPU, and {without}; leave --fp16 (--memory-efficient-fp16) out"
-        )
 
 
 def require_finite(loss: torch.Tensor, update_num: int) -> None:
