@@ -25,6 +25,7 @@ from .keys import Keys, squared_distances
 BLOCK = 1 << 16  # keys that are compared at once
 CHUNK = 1 << 25  # numbers of candidates' keys that are held at once
 SMALL = 1 << 15  # keys up to which an index is not worth its training
+MEMORY = 1 << 33  # bytes of an index that is held in memory
 POINTS = 64  # training keys for each centroid; faiss asks for 39 at least
 
 LISTED = {"store": FILE_NAME, "index": str, "shards": [SHA256], "sha256": (SHA256, None)}
@@ -45,14 +46,17 @@ def faiss() -> Any:
 
 
 def index_factory(keys: int, width: int) -> str:
-    """faiss' name of the default index: inverted lists of fast-scan product codes.
+    """faiss' name of the default index: inverted lists, and a byte for each number of a key.
 
-    About 2 sqrt(n) lists, each with enough keys to train on, and 4 bits for every 2 numbers of what
-    a key differs by from its list's centre. Sizes are ours, chosen by the table of docs/stores.md.
+    About 2 sqrt(n) lists, each with enough keys to train on. Where the codes would take more than
+    ``MEMORY``, fast-scan product codes of a quarter of a byte for each number, which find fewer of
+    the true neighbours. Sizes are ours, chosen by the table of docs/stores.md.
     """
     lists = 2 ** max(0, round(math.log2(2 * math.sqrt(keys))))
     while lists > 1 and lists * POINTS > keys:
         lists //= 2
+    if keys * width <= MEMORY:
+        return f"IVF{lists},SQ8"
     codes = width // 2 if width % 2 == 0 else width
     return f"IVF{lists},PQ{codes}x4fsr"
 

@@ -187,7 +187,12 @@ def test_exact_search_goes_block_by_block(monkeypatch: pytest.MonkeyPatch) -> No
     assert parts[1][40].tolist()[:2] == [40, 501]
 
 
-def test_an_index_finds_nearly_all(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("memory", "codes"), [(5000 * 16, "SQ8"), (5000 * 16 - 1, "PQ8x4fsr")])
+def test_an_index_finds_nearly_all(
+    memory: int, codes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "MEMORY", memory)
+    assert searching.index_factory(5000, 16).endswith(f",{codes}")
     keys = Made(5000, 16)
     path = tmp_path / "index.faiss"
     build_index(keys, searching.index_factory(5000, 16), path)
