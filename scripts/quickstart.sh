@@ -186,7 +186,7 @@ fairseq-kd score --references "$output/data/text/raw/test.$target" --baseline no
     --system "none=$(runs none)" --system "word_kd=$(runs word_kd)" \
     --system "word_kd_store=$(runs word_kd_store)" --system "knn_kd=$(runs knn_kd)" \
     --system "seq_kd=$(runs seq_kd)" --system "teacher=$output/teacher.hyp" \
-    --checkpoint-rule "$rule" --json "$output/scores.json" --plot "$output/scores.png" \
+    --checkpoint-rule "$rule" --paired --json "$output/scores.json" --plot "$output/scores.png" \
     > "$output/scores.md.partial"
 mv "$output/scores.md.partial" "$output/scores.md"
 cat "$output/scores.md"

@@ -72,7 +72,7 @@ score() { # score BEAM NAME=SYSTEM...: BLEU and chrF of the runs of each kind
     shift
     for kind in "$@"; do systems+=(--system "$kind=$(runs "$kind" "$beam")"); done
     fairseq-kd score --references "$output/data/text/raw/test.$target" --baseline none \
-        "${systems[@]}" --checkpoint-rule last --json "$output/scores.beam$beam.json"
+        "${systems[@]}" --checkpoint-rule last --paired --json "$output/scores.beam$beam.json"
 }
 runs() {
     local file list=""

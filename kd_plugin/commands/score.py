@@ -1,4 +1,4 @@
-"""``fairseq-kd score``: BLEU and chrF of systems over their seeds, compared to a baseline.
+"""``fairseq-kd score``: BLEU, chrF and others of systems over their seeds, with a baseline.
 
 A Markdown table on standard output. Files are plain UTF-8 text, detokenised, one sentence a line.
 """
@@ -48,6 +48,20 @@ def add_command(commands: Any) -> None:
         type=rule,
         help="how checkpoints were chosen (last, average:K, best-bleu), for the signature",
     )
+    add(
+        "--paired",
+        action="store_true",
+        help="the k-th files of all systems are of one seed: differences by seed, their interval "
+        "and sign-flip test",
+    )
+    add(
+        "--segments",
+        action="append",
+        default=[],
+        metavar="ENDING",
+        help="another metric, from files HYP.ENDING with a number for each sentence below three "
+        "lines that say what it is (docs/scoring.md); give the flag once a metric",
+    )
     add("--tokenize", choices=TOKENIZERS, default="13a", help="of BLEU (default: 13a)")
     add("--shuffles", type=int, default=10_000, metavar="N", help="of the test (default: 10000)")
     add(
@@ -78,10 +92,12 @@ def run(given: argparse.Namespace) -> None:
     systems = [parse_system(text) for text in given.system]
     found = score(
         systems, given.references, given.baseline, given.origlang, given.checkpoint_rule,
-        given.tokenize, shuffles, seed,
+        given.tokenize, shuffles, seed, given.segments, given.paired,
     )  # fmt: skip
     signatures = found.signatures
-    print(markdown(systems, found.origlang, given.baseline, signatures, shuffles, seed))
+    print(
+        markdown(systems, found.origlang, given.baseline, found.metrics, signatures, shuffles, seed)
+    )
     if given.plot:
         draw(systems, METRICS[0], signatures[METRICS[0]], Path(given.plot))
     if given.json:

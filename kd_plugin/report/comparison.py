@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .scores import METRICS, Counts, Measure
+from .delta_accuracy import delta_accuracy
+from .metrics import Metrics
+from .paired import Paired, paired
+from .scores import Counts
 from .significance import bootstrap, holm, p_values
 
 LEAST_SEEDS = 3  # of both systems, for a test
@@ -17,7 +20,7 @@ RESAMPLES = 1000
 
 @dataclass
 class Score:
-    """One metric of one system, in points (0 to 100)."""
+    """One metric of one system, in its own points (BLEU and chrF: 0 to 100)."""
 
     runs: list[float]
     mean: float
@@ -27,6 +30,8 @@ class Score:
     p: float | None = None
     p_holm: float | None = None
     significant: bool = False
+    accuracy: float | None = None  # of the difference, in percent; see :mod:`.delta_accuracy`
+    paired: Paired | None = None  # where the k-th runs share a seed
 
 
 @dataclass
@@ -45,30 +50,30 @@ class System:
 
 def compare(
     systems: Sequence[System],
-    texts: Mapping[str, Sequence[str]],
-    measure: Measure,
+    metrics: Metrics,
     origlang: Sequence[str],
     baseline: str | None,
     shuffles: int,
     seed: int,
+    by_seed: bool = False,
 ) -> None:
-    """Fill in the scores of ``systems``, whose files' sentences are in ``texts``.
+    """Fill in the scores of ``systems``; ``by_seed``: the k-th run of each has the same seed.
 
     ``origlang`` has the original language of each sentence, "" where it is unknown, and may be
     empty. Tests and intervals are of all sentences. Each row has its own random numbers from
     ``seed``: it does not depend on which other systems are compared.
     """
-    counts = {s.name: np.stack([measure.counts(texts[f]) for f in s.files]) for s in systems}
+    counts = {s.name: np.stack([metrics.counts(f) for f in s.files]) for s in systems}
     base = next((system for system in systems if system.name == baseline), None)
     languages = np.array(origlang)
     for system in systems:
         runs = counts[system.name]
-        system.scores = describe(runs, measure)
-        bounds = bootstrap(runs, measure.score, RESAMPLES, seed).T.tolist()
+        system.scores = describe(runs, metrics)
+        bounds = bootstrap(runs, metrics.score, RESAMPLES, seed).T.tolist()
         for score, interval in zip(system.scores.values(), bounds):
             score.interval = interval
         for language in sorted({*origlang} - {""}):
-            system.by_origlang[language] = describe(runs[:, languages == language], measure)
+            system.by_origlang[language] = describe(runs[:, languages == language], metrics)
     if base is None:
         return
     rows = [system for system in systems if system is not base]
@@ -79,23 +84,32 @@ def compare(
     tested = [system for system in rows if min(system.n, base.n) >= LEAST_SEEDS]
     for system in tested:
         pair = counts[system.name], counts[base.name]
-        p = p_values(*pair, measure.score, shuffles, seed).tolist()
+        p = p_values(*pair, metrics.score, shuffles, seed).tolist()
         for score, value in zip(system.scores.values(), p):
             score.p = value
-    for metric in METRICS:
+    if by_seed:
+        for system in rows if base.n > 1 else ():
+            if system.n != base.n:
+                continue
+            pair = counts[system.name], counts[base.name]
+            found = paired(*pair, metrics.score, RESAMPLES, seed)
+            for score, each in zip(system.scores.values(), found):
+                score.paired = each
+    for metric in metrics.names:
         family = [system.scores[metric] for system in tested]
         for score, p in zip(family, holm([score.p or 0.0 for score in family])):
             score.p_holm, score.significant = p, p < LEVEL
 
 
-def describe(runs: Counts, measure: Measure) -> dict[str, Score]:
+def describe(runs: Counts, metrics: Metrics) -> dict[str, Score]:
     """Scores of the runs [n, S, D] of a system, with mean and standard deviation."""
-    scores = measure.score(runs.sum(1))  # [n, M]
-    deviations = scores.std(0, ddof=1).tolist() if len(runs) > 1 else [None] * len(METRICS)
-    columns = zip(METRICS, scores.T.tolist(), scores.mean(0).tolist(), deviations)
+    scores = metrics.score(runs.sum(1))  # [n, M]
+    deviations = scores.std(0, ddof=1).tolist() if len(runs) > 1 else [None] * len(metrics.names)
+    columns = zip(metrics.names, scores.T.tolist(), scores.mean(0).tolist(), deviations)
     return {metric: Score(runs, mean, sd) for metric, runs, mean, sd in columns}
 
 
 def subtract(ours: Mapping[str, Score], base: Mapping[str, Score]) -> None:
     for metric, score in ours.items():
         score.difference = score.mean - base[metric].mean
+        score.accuracy = delta_accuracy(metric, score.difference)

@@ -43,6 +43,19 @@ def check_names(systems: Sequence[System], baseline: str | None) -> None:
         raise InputError(f"--baseline {baseline} is no system; give one of {', '.join(names)}")
 
 
+def check_pairs(systems: Sequence[System], baseline: str | None) -> None:
+    """Raises InputError where not every system has as many runs as the baseline."""
+    base = next((system for system in systems if system.name == baseline), None)
+    if base is None:
+        raise InputError("--paired compares with a baseline; name it with --baseline")
+    for system in systems:
+        if system.n not in (1, base.n):
+            raise InputError(
+                f"--paired: {system.name} has {system.n} files and {base.name} {base.n}; give the "
+                "runs of the same seeds, in the same order (one run alone is not compared)"
+            )
+
+
 def read_texts(
     references: Sequence[str], systems: Sequence[System]
 ) -> tuple[list[list[str]], dict[str, list[str]]]:

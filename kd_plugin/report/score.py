@@ -12,8 +12,10 @@ import sacrebleu
 
 from ..version import versions
 from .comparison import LEAST_SEEDS, LEVEL, RESAMPLES, System, compare
-from .inputs import check_names, read_origlang, read_texts
+from .inputs import check_names, check_pairs, read_origlang, read_texts
+from .metrics import Metrics
 from .scores import Measure
+from .segments import read_segments
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Scores:
     baseline: str | None
     shuffles: int
     seed: int
+    metrics: Metrics
 
     def everything(self) -> dict[str, Any]:
         """As JSON; docs/scoring.md says what is what."""
@@ -61,6 +64,8 @@ def score(
     tokenize: str = "13a",
     shuffles: int = 10_000,
     seed: int = 12345,
+    segments: Sequence[str] = (),
+    by_seed: bool = False,
 ) -> Scores:
     """Score ``systems``, whose ``scores`` are filled in, and compare them with a baseline.
 
@@ -73,6 +78,8 @@ def score(
         tokenize: of BLEU.
         shuffles: of the test.
         seed: of shuffles and resamples.
+        segments: endings of files with numbers that other programs computed; see :mod:`.segments`.
+        by_seed: the k-th run of each system has the same seed.
 
     Raises:
         InputError: for input that makes no table.
@@ -81,10 +88,15 @@ def score(
     sentences, texts = read_texts(references, systems)
     size = len(sentences[0])
     languages = read_origlang(origlang, size) if origlang else []
-    measure = Measure(sentences, tokenize)
-    compare(systems, texts, measure, languages, baseline, shuffles, seed)
+    if by_seed:
+        check_pairs(systems, baseline)
+    numbers = [read_segments(ending, list(texts), size) for ending in segments]
+    metrics = Metrics(Measure(sentences, tokenize), texts, numbers)
+    compare(systems, metrics, languages, baseline, shuffles, seed, by_seed)
     rule = checkpoint_rule or "unstated"
     signatures = {
-        metric: f"{text}|checkpoint:{rule}" for metric, text in measure.signatures().items()
+        metric: f"{text}|checkpoint:{rule}" for metric, text in metrics.signatures().items()
     }
-    return Scores(systems, references, size, languages, rule, signatures, baseline, shuffles, seed)
+    return Scores(
+        systems, references, size, languages, rule, signatures, baseline, shuffles, seed, metrics
+    )

@@ -6,38 +6,60 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from .comparison import LEAST_SEEDS, LEVEL, RESAMPLES, Score, System
-from .scores import METRICS
+from .delta_accuracy import CONSTANTS
+from .metrics import Metrics
 
 
 def markdown(
     systems: Sequence[System],
     origlang: Sequence[str],
     baseline: str | None,
+    metrics: Metrics,
     signatures: Mapping[str, str],
     shuffles: int,
     seed: int,
 ) -> str:
     """The table of all sentences, one for each original language, remarks and signatures."""
-    blocks = [table([(system, system.scores) for system in systems], baseline)]
+    blocks = [table([(system, system.scores) for system in systems], baseline, metrics)]
     for language, count in sorted(Counter(origlang).items()):
         if language:
             rows = [(system, system.by_origlang[language]) for system in systems]
             blocks.append(f"Original language {language}, {count} of {len(origlang)} sentences:")
-            blocks.append(table(rows, baseline))
-    blocks += remarks(systems, baseline, shuffles, seed)
+            blocks.append(table(rows, baseline, metrics))
+    blocks += by_seed(systems, baseline, seed)
+    blocks += remarks(systems, baseline, metrics, shuffles, seed)
     blocks.append("\n".join(f"    {metric}|{text}" for metric, text in signatures.items()))
     return "\n\n".join(blocks)
 
 
-def table(rows: Sequence[tuple[System, Mapping[str, Score]]], baseline: str | None) -> str:
-    columns = ["system", "n", *METRICS]
-    columns += [f"{metric} vs {baseline}" for metric in METRICS] if baseline else []
+def table(
+    rows: Sequence[tuple[System, Mapping[str, Score]]], baseline: str | None, metrics: Metrics
+) -> str:
+    down = [f"{name} ↓" if name in metrics.lower_is_better else name for name in metrics.names]
+    columns = ["system", "n", *down]
+    if baseline:
+        columns += [*(f"{metric} vs {baseline}" for metric in metrics.names), "accuracy"]
+    digits = {name: digits_of(name, rows) for name in metrics.names}
     lines = []
     for system, scores in rows:
-        cells = [system.name, str(system.n), *(value(score) for score in scores.values())]
-        cells += [difference(score) for score in scores.values()] if baseline else []
+        cells = [system.name, str(system.n)]
+        cells += [value(score, digits[name]) for name, score in scores.items()]
+        if baseline:
+            cells += [difference(score, digits[name]) for name, score in scores.items()]
+            cells.append(accuracies(scores))
         lines.append(cells)
     return grid(columns, lines)
+
+
+def digits_of(metric: str, rows: Sequence[tuple[System, Mapping[str, Score]]]) -> int:
+    """After the point: two for metrics in points, four for those from 0 to 1, as COMET."""
+    return 4 if all(abs(scores[metric].mean) <= 2 for _, scores in rows) else 2
+
+
+def accuracies(scores: Mapping[str, Score]) -> str:
+    """The delta accuracies of the metrics that have one."""
+    known = [score.accuracy for score in scores.values() if score.accuracy is not None]
+    return " / ".join(f"{accuracy:.0f} %" for accuracy in known)
 
 
 def grid(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -46,30 +68,68 @@ def grid(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (columns, ruler, *lines))
 
 
-def value(score: Score) -> str:
-    text = f"{score.mean:.2f}"
+def value(score: Score, digits: int = 2) -> str:
+    text = rounded(score.mean, digits)
     if score.sd is not None:
-        text += f" ± {score.sd:.2f}"
+        text += f" ± {rounded(score.sd, digits)}"
     if score.interval and len(score.runs) < LEAST_SEEDS:
-        text += " [{:.2f}, {:.2f}]".format(*score.interval)
+        text += interval(score.interval, digits)
     return text
 
 
-def rounded(number: float, form: str = ".2f") -> str:
+def interval(bounds: Sequence[float], digits: int) -> str:
+    low, high = (rounded(bound, digits) for bound in bounds)
+    return f" [{low}, {high}]"
+
+
+def rounded(number: float, digits: int = 2, sign: str = "") -> str:
     """A number as text, without the sign of what is rounded to zero."""
-    return format(round(number, 2) + 0.0, form)
+    return format(round(number, digits) + 0.0, f"{sign}.{digits}f")
 
 
-def difference(score: Score) -> str:
+def difference(score: Score, digits: int = 2) -> str:
     if score.difference is None:
         return ""
-    return rounded(score.difference, "+.2f") + (" *" if score.significant else "")
+    return rounded(score.difference, digits, "+") + (" *" if score.significant else "")
 
 
-def remarks(systems: Sequence[System], baseline: str | None, shuffles: int, seed: int) -> list[str]:
+def by_seed(systems: Sequence[System], baseline: str | None, seed: int) -> list[str]:
+    """The table of differences between runs of one seed, and what it means."""
+    lines, n = [], 0
+    for system in systems:
+        for metric, score in system.scores.items():
+            pairs = score.paired
+            if pairs is None:
+                continue
+            n, digits = len(pairs.differences), 4 if abs(score.mean) <= 2 else 2
+            each = ", ".join(rounded(one, digits, "+") for one in pairs.differences)
+            low, high = (rounded(bound, digits, "+") for bound in pairs.interval)
+            cells = [system.name, metric, each, rounded(pairs.mean, digits, "+")]
+            lines.append([*cells, f"{low} to {high}", f"{pairs.p:.3f}", f"{pairs.least_p:.3f}"])
+    if not lines:
+        return []
+    columns = ["system", "metric", "by seed", "mean", "95 % interval", "p", "least p"]
+    return [
+        f"Differences to {baseline} by seed:",
+        grid(columns, lines),
+        f"Interval: hierarchical bootstrap over seeds and sentences, {RESAMPLES:,} resamples, seed "
+        f"{seed}; with few seeds it is too narrow. p: two-sided sign-flip test over the seeds, not "
+        f"corrected; with {n} pairs it is never below the least p.",
+    ]
+
+
+def remarks(
+    systems: Sequence[System], baseline: str | None, metrics: Metrics, shuffles: int, seed: int
+) -> list[str]:
     """What the numbers mean, and what they do not: a line for each thing that occurs."""
     lines = []
-    tested = sum(system.scores[METRICS[0]].p is not None for system in systems)
+    first = metrics.names[0]
+    tested = sum(system.scores[first].p is not None for system in systems)
+    if baseline:
+        lines.append(
+            f"accuracy: how often people agree with such a difference of {' / '.join(CONSTANTS)}, "
+            "a coin being 50 % (Kocmi et al. 2024)."
+        )
     if tested:
         lines.append(
             f"*: differs from {baseline}, p < {LEVEL} after Holm's correction over {tested} "

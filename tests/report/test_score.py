@@ -47,7 +47,7 @@ def test_seeds_are_one_system(score: Any) -> None:
     assert cells[:3] == ["good", "3", f"{mean(good):.2f} ± {stdev(good):.2f}"]
     assert cells[4] == f"{mean(good) - mean(poor):+.2f} *"
     assert row(output, "poor")[1:3] == ["4", f"{mean(poor):.2f} ± {stdev(poor):.2f}"]
-    assert row(output, "poor")[4:] == ["", ""]
+    assert row(output, "poor")[4:] == ["", "", ""]
     assert "p < 0.05 after Holm's correction over 1 row;" in output
     assert "1,000 shuffles, seed 12345" in output
     assert f"BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:{sacrebleu.__version__}" in (
