@@ -29,7 +29,15 @@ from .measuring import Row, commit, installed, machine, pin
 from .workbench import LARGE, SMALL, TINY, Size, Workbench
 
 RESULTS = Path(__file__).with_name("results.json")
-PACKAGES = ("torch", "fairseq-fixed", "fairseq", "numpy", "faiss-cpu", "cut-cross-entropy")
+PACKAGES = (
+    "torch",
+    "fairseq-fixed",
+    "fairseq",
+    "numpy",
+    "faiss-cpu",
+    "liger-kernel",
+    "cut-cross-entropy",
+)
 
 
 def parts(given: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Iterator[Row]]]:

@@ -53,6 +53,7 @@ class Problem:
         self.h = torch.randn(n, d, requires_grad=True)
         self.w = (torch.randn(v, d) / d**0.5).requires_grad_()
         self.gold = torch.randint(v, (n,))
+        self.teacher_h, self.teacher_w = torch.randn(n, d), torch.randn(v, d) / d**0.5
         self.log_q = (torch.randn(n, v) * 2).log_softmax(-1)
         best = self.log_q.topk(min(kept, v))
         self.kept, self.kept_log_q = best.indices, best.values.log_softmax(-1)
@@ -97,6 +98,19 @@ class Problem:
             ],
         )[0].sum()
 
+    def live(self) -> torch.Tensor:
+        """With the teacher's features and matrix, projected chunk by chunk."""
+        half = torch.full((len(self.gold),), 0.5)
+
+        def terms(_: torch.Tensor, i: int, j: int) -> list[tuple[torch.Tensor, Term]]:
+            log_q = (self.teacher_h[i:j] @ self.teacher_w.t()).log_softmax(-1)
+            return [
+                (half[i:j], SmoothedNLL(self.gold[i:j], self.epsilon)),
+                (half[i:j], Divergence(SoftTarget(log_q.exp(), log_q))),
+            ]
+
+        return linear_loss(self.h, self.w, terms)[0].sum()
+
     def stored(self, dense: bool = False) -> torch.Tensor:
         """From the kept tokens of a store."""
         half = torch.full((len(self.gold),), 0.5)
@@ -113,19 +127,38 @@ class Problem:
         return linear_loss(self.h, self.w, terms)[0].sum()
 
 
-def peers(problem: Problem) -> Iterator[tuple[str, Loss]]:
-    """Libraries' chunked NLL that runs on a CPU, where it is installed."""
+def peers(problem: Problem) -> Iterator[tuple[str, Loss, Loss]]:
+    """Libraries' chunked losses that run on a CPU, where they are installed: what, theirs, ours."""
+    h, w, gold = problem.h, problem.w, problem.gold
+    try:
+        from liger_kernel.chunked_loss.jsd_loss import LigerFusedLinearJSDFunction
+    except ImportError:
+        pass
+    else:
+        for compiled in (False, True):
+
+            def liger(compiled: bool = compiled) -> torch.Tensor:
+                mean: torch.Tensor = LigerFusedLinearJSDFunction.apply(
+                    *(h, w, problem.teacher_h, problem.teacher_w, gold, None, None),
+                    *(0.5, 0.5, 0.0, -100, 1.0, compiled),
+                )
+                return mean * len(gold)
+
+            how = "compiled" if compiled else "eager"
+            yield f"word_kd, teacher's projection too / Liger, {how}", liger, problem.live
     try:
         from cut_cross_entropy import linear_cross_entropy
     except ImportError:
         pass
     else:
-        yield (
-            "NLL without smoothing / cut-cross-entropy (torch_compile)",
-            lambda: linear_cross_entropy(
-                problem.h, problem.w, problem.gold, reduction="sum", impl="torch_compile"
-            ),
-        )
+
+        def cut() -> torch.Tensor:
+            loss: torch.Tensor = linear_cross_entropy(
+                h, w, gold, reduction="sum", impl="torch_compile"
+            )
+            return loss
+
+        yield "NLL / cut-cross-entropy, torch_compile", cut, problem.nll
 
 
 def measure(shape: Shape, repetitions: int) -> Iterator[Row]:
@@ -137,7 +170,7 @@ def measure(shape: Shape, repetitions: int) -> Iterator[Row]:
         ("B6", "word_kd, 8 kept / fairseq's NLL", problem.fairseq_nll, problem.stored, False),
     ]
     plain = Problem(shape, epsilon=0)
-    rows += [("peer", what, theirs, plain.nll, True) for what, theirs in peers(plain)]
+    rows += [("peer", what, theirs, ours, True) for what, theirs, ours in peers(plain)]
     for name, what, theirs, ours, same in rows:
         yield compare(plain if name == "peer" else problem, theirs, ours, repetitions, same,
                       id=name, what=what, base="all logits at once", model=str(shape))  # fmt: skip
