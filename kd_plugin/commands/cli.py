@@ -23,16 +23,18 @@ from . import (
     describe,
     export,
     generate,
+    history,
     neighbours,
     prepare,
     score,
+    select,
     text,
     user_dir,
 )
 
 COMMANDS = (
-    prepare, generate, binarise, text, cache, datastore, neighbours, score, agreement, average,
-    export, checkpoint, describe, user_dir,
+    prepare, generate, select, history, binarise, text, cache, datastore, neighbours, score,
+    agreement, average, export, checkpoint, describe, user_dir,
 )  # fmt: skip
 
 
