@@ -24,6 +24,7 @@ from . import (
     export,
     generate,
     history,
+    import_,
     neighbours,
     prepare,
     score,
@@ -33,8 +34,8 @@ from . import (
 )
 
 COMMANDS = (
-    prepare, generate, select, history, binarise, text, cache, datastore, neighbours, score,
-    agreement, average, export, checkpoint, describe, user_dir,
+    prepare, generate, import_, select, history, binarise, text, cache, datastore, neighbours,
+    score, agreement, average, export, checkpoint, describe, user_dir,
 )  # fmt: skip
 
 

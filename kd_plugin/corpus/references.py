@@ -52,17 +52,22 @@ class Targets:
     """The target side of a data folder as text; picked up by its number, from any process."""
 
     def __init__(self, pairs: Any, subwords: str):
-        self.pairs, self.subwords = pairs, subwords
+        self._set(pairs.tgt, pairs.tgt_dict, subwords)
+
+    def _set(self, sentences: Any, words: Any, subwords: str) -> None:
+        self._sentences, self._words, self._subwords = sentences, words, subwords
 
     def __getitem__(self, row: int) -> str:
-        return joined(self.pairs.tgt_dict.string(self.pairs.tgt[row]), self.subwords)
+        symbols, end = self._words.symbols, self._words.eos()
+        tokens = self._sentences[row].tolist()  # a hundredth of the time of fairseq's string()
+        return joined(" ".join([symbols[i] for i in tokens if i != end]), self._subwords)
 
 
 class Sources(Targets):
     """The source side."""
 
-    def __getitem__(self, row: int) -> str:
-        return joined(self.pairs.src_dict.string(self.pairs.src[row]), self.subwords)
+    def __init__(self, pairs: Any, subwords: str):
+        self._set(pairs.src, pairs.src_dict, subwords)
 
 
 def require_sources(pairs: Any, settings: Mapping[str, Any], corpus: object, flag: str) -> None:
