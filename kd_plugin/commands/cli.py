@@ -25,7 +25,9 @@ from . import (
     generate,
     history,
     import_,
+    mix,
     neighbours,
+    noise,
     prepare,
     score,
     select,
@@ -34,8 +36,8 @@ from . import (
 )
 
 COMMANDS = (
-    prepare, generate, import_, select, history, binarise, text, cache, datastore, neighbours,
-    score, agreement, average, export, checkpoint, describe, user_dir,
+    prepare, generate, import_, select, mix, noise, history, binarise, text, cache, datastore,
+    neighbours, score, agreement, average, export, checkpoint, describe, user_dir,
 )  # fmt: skip
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from fairseq.data import indexed_dataset
 
 from ..data.subset import fingerprint_of_sources, read_subset
 from ..errors import InputError
-from ..files.output import new_folder
 from ..files.shards import Shards, subset_name
-from ..files.whole import to_json, write_atomically
+from .derived import essentials
+from .folder import new_data_folder
 from .records import AGAIN, Record, find_corpus, read_corpus
 
 
@@ -48,27 +46,18 @@ def binarise(
     shards = require_corpus_of(task, pairs, corpus, name)
     settings = shards[0][1]["settings"]
     targets = Targets(corpus, subset, pairs, undecoded, copies)
-    with new_folder(output) as part:
-        for file in Path(data).iterdir():
-            if file.name.startswith("dict.") or _is_other_subset(file.name, subset):
-                shutil.copy2(file, part / file.name)
-        sides = {
-            code: indexed_dataset.make_builder(str(part / f"{name}.{code}.bin"), "mmap", len(words))
-            for code, words in task.languages()
-        }
-        source_side, target_side = sides.values()
+    with new_data_folder(task, output, subset) as folder:
         for record in read_corpus(shards):
             for tokens in targets.of(record):
-                source_side.add_item(pairs.src[record["id"]])
-                target_side.add_item(tokens)
-        for code, builder in sides.items():
-            builder.finalize(str(part / f"{name}.{code}.idx"))
+                folder.add(pairs.src[record["id"]], tokens)
+        kept = essentials(shards)
         content = {
             "corpus": settings,
-            "sha256": [manifest["sha256"] for _, manifest in shards],
+            "sha256": kept["sha256"],
+            "inputs": [kept],
             "counts": targets.counts,
         }
-        write_atomically(part / "corpus.json", to_json(content))
+        folder.note("corpus.json", content)
     return targets.counts
 
 
@@ -92,10 +81,6 @@ def require_corpus_of(task: Any, pairs: Any, corpus: Path, name: str) -> Shards:
             "data folder that fairseq-kd generate was given"
         )
     return shards
-
-
-def _is_other_subset(name: str, subset: str) -> bool:
-    return name.endswith((".bin", ".idx")) and not name.startswith(f"{subset}.")
 
 
 class Targets:
