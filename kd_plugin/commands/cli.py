@@ -22,6 +22,7 @@ from . import (
     datastore,
     describe,
     export,
+    filter_,
     generate,
     history,
     import_,
@@ -36,8 +37,8 @@ from . import (
 )
 
 COMMANDS = (
-    prepare, generate, import_, select, mix, noise, history, binarise, text, cache, datastore,
-    neighbours, score, agreement, average, export, checkpoint, describe, user_dir,
+    prepare, generate, import_, select, filter_, mix, noise, history, binarise, text, cache,
+    datastore, neighbours, score, agreement, average, export, checkpoint, describe, user_dir,
 )  # fmt: skip
 
 
