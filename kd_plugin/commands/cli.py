@@ -29,6 +29,7 @@ from . import (
     mix,
     neighbours,
     noise,
+    parameters,
     prepare,
     score,
     select,
@@ -37,8 +38,9 @@ from . import (
 )
 
 COMMANDS = (
-    prepare, generate, import_, select, filter_, mix, noise, history, binarise, text, cache,
-    datastore, neighbours, score, agreement, average, export, checkpoint, describe, user_dir,
+    prepare, generate, import_, select, filter_, mix, noise, describe, history, binarise,
+    text, cache, datastore, neighbours, score, agreement, average, export, checkpoint, parameters,
+    user_dir,
 )  # fmt: skip
 
 
