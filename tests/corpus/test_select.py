@@ -207,7 +207,7 @@ def test_finished_and_damaged(
     arguments = (corpus, *FLAGS, "--data", data, "--output", out)
     select(*arguments)
     assert "is complete: nothing to do" in capsys.readouterr().out
-    with pytest.raises(SystemExit, match=r"made with flags\.n 2; this command says 3: give"):
+    with pytest.raises(SystemExit, match=r"made with flags\.n 2 and this command says 3: give"):
         select(corpus, "--by", "reference", "--n", 3, *arguments[5:])
     path = out / f"{NAME}.shard0-of-1.jsonl.gz"
     path.write_bytes(path.read_bytes()[:-3])
