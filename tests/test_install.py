@@ -119,6 +119,12 @@ def test_help(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     [
         "prepare",
         "generate",
+        "import",
+        "select",
+        "filter",
+        "mix",
+        "noise",
+        "history",
         "binarise",
         "text",
         "cache",
@@ -130,6 +136,7 @@ def test_help(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         "export",
         "checkpoint",
         "describe",
+        "parameters",
         "user-dir",
     ],
 )

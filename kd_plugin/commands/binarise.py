@@ -2,7 +2,8 @@
 
 Token ids go straight from the corpus to fairseq's binary format; nothing is written as text and cut
 into subwords again. Valid and test sets keep their references, so that a student is validated on
-them. The result is a folder for ``--distilled-data``, or a data folder of its own.
+them. The result is a folder for ``--distilled-data``, or a data folder of its own. With --nbest or
+--copies a source stands once for each of its targets: such a folder is trained on by itself.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .flags import add_languages, declare
+from .flags import add_languages, add_pairs_flags, declare, parse_copies
 
 EXAMPLE = """  fairseq-kd binarise corpus data --output distilled
   fairseq-train data --distilled-data distilled --criterion seq_kd ..."""
@@ -27,20 +28,15 @@ def add_command(commands: Any) -> None:
     add("--output", required=True, type=Path, help="the new folder")
     add("--subset", default="train", help="(default: %(default)s)")
     add_languages(parser)
-    add(
-        "--undecoded",
-        choices=("drop", "reference", "error"),
-        default="error",
-        help="pairs that the teacher could not translate: drop them (the folder then has fewer "
-        "sentences than DATA), keep their reference, or stop (default: %(default)s)",
-    )
+    add_pairs_flags(parser)
 
 
 def run(given: argparse.Namespace) -> None:
     """Binarise, and print where each target came from."""
+    copies = parse_copies(given, "nbest")
     from ..corpus.binarise import binarise
     from ..tasks.distillation import DistillationTask
 
     task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
-    counts = binarise(task, given.corpus, given.output, given.subset, given.undecoded)
+    counts = binarise(task, given.corpus, given.output, given.subset, given.undecoded, copies)
     print(f"{given.output}: " + ", ".join(f"{key} {value}" for key, value in counts.items()))

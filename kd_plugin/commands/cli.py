@@ -22,17 +22,25 @@ from . import (
     datastore,
     describe,
     export,
+    filter_,
     generate,
+    history,
+    import_,
+    mix,
     neighbours,
+    noise,
+    parameters,
     prepare,
     score,
+    select,
     text,
     user_dir,
 )
 
 COMMANDS = (
-    prepare, generate, binarise, text, cache, datastore, neighbours, score, agreement, average,
-    export, checkpoint, describe, user_dir,
+    prepare, generate, import_, select, filter_, mix, noise, describe, history, binarise,
+    text, cache, datastore, neighbours, score, agreement, average, export, checkpoint, parameters,
+    user_dir,
 )  # fmt: skip
 
 

@@ -1,9 +1,10 @@
-"""``fairseq-kd describe``: how many parameters a model has, and how wide its gates leave it.
+"""``fairseq-kd describe``: what teacher corpora are like, beside the references.
 
-A model is a checkpoint, or a file of fairseq's flags such as those in configs/models, which is
-built for a joint vocabulary of --vocabulary rows. Embeddings are counted apart: tokens, learned
-positions and the output matrix; what is shared is counted once. The effective width of a gated
-layer is the sum of its channels' gates, each between 0 and 1.
+For the references of DATA and the best hypotheses of each CORPUS: sentences, words, different
+words, entropy of words and of pairs of words in bits (and their difference, the entropy of a word
+given the one before), words for each word of the source, copies of the source, sentences equal to
+their reference, BLEU and chrF, and these of the hypotheses likest the references (oracle). A
+Markdown table on standard output. (A model's parameters: fairseq-kd parameters.)
 """
 
 from __future__ import annotations
@@ -12,46 +13,40 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .flags import declare
+from ..errors import InputError
+from ..files.names import SUBWORDS
+from .flags import add_data_flags, declare
+from .score import TOKENIZERS
 
-EXAMPLE = """  fairseq-kd describe student/checkpoint_best.pt
-  fairseq-kd describe configs/models/ladder-*.args --vocabulary 10000"""
-SPECIAL = 4  # symbols that every dictionary of fairseq begins with
+EXAMPLE = "  fairseq-kd describe data corpus interpolated --json text.json"
 
 
 def add_command(commands: Any) -> None:
     """Register the command."""
-    summary = "count parameters, tell the width of gates"
+    summary = "types, entropy, lengths and overlap of teacher corpora"
     parser = declare(commands, "describe", summary, __doc__, EXAMPLE, run)
-    parser.add_argument(
-        "models", metavar="MODEL", nargs="+", type=Path, help="a checkpoint, or a file of flags"
-    )
-    parser.add_argument(
-        "--vocabulary", type=_size, metavar="V", default=10_000,
-        help="rows of the joint dictionary, special symbols among them, for a file of flags "
-        "(default: %(default)s)",
-    )  # fmt: skip
-
-
-def _size(text: str) -> int:
-    if not text.isdecimal() or int(text) <= SPECIAL:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no size; give a number above {SPECIAL}, the special symbols"
-        )
-    return int(text)
+    add_data_flags(parser, "with the references")
+    add = parser.add_argument
+    add("corpora", metavar="CORPUS", nargs="*", type=Path, help="teacher corpora, all shards")
+    add("--subwords", choices=SUBWORDS, default=SUBWORDS[0], help="(default: %(default)s)")
+    add("--tokenize", choices=TOKENIZERS, default="13a", help="of BLEU (default: 13a)")
+    add("--json", metavar="FILE", help="also write everything here")
 
 
 def run(given: argparse.Namespace) -> None:
-    """Print what ``--help`` says of each model."""
-    from ..models.parameters import count_parameters, gated_layers, of_checkpoint, of_flags
+    """Describe, print and write."""
+    for path in map(Path, (given.data, *given.corpora)):
+        if path.is_file():
+            raise InputError(
+                f"{path} is a file, and corpora are folders; for a model give fairseq-kd "
+                f"parameters {path}"
+            )
+    from ..corpus.describe import describe, markdown
+    from ..files.whole import write_json
+    from ..tasks.distillation import DistillationTask
 
-    for path in given.models:
-        model = of_flags(path, given.vocabulary) if path.suffix == ".args" else of_checkpoint(path)
-        count = count_parameters(model)
-        print(f"{path}: {type(model).__name__}")
-        print(f"  parameters  {count.total:,}")
-        print(f"  embeddings  {count.embeddings:,}")
-        print(f"  others      {count.others:,}")
-        for name, layer in gated_layers(model):
-            width = layer.channel_logits.numel()
-            print(f"  {name}  effective width {layer.effective_width():.1f} of {width}")
+    task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
+    rows = describe(task, given.corpora, given.subset, given.subwords, given.tokenize)
+    print(markdown(rows))
+    if given.json:
+        write_json(given.json, rows)

@@ -7,10 +7,12 @@ command's ``run`` imports what does the work.
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import InputError
+from ..files.names import SUBWORDS
 
 Run = Callable[[argparse.Namespace], None]
 
@@ -45,10 +47,10 @@ def add_data_flags(parser: Any, remark: str = "", subset: str = "train") -> None
     add_languages(parser)
 
 
-def add_languages(parser: Any) -> None:
+def add_languages(parser: Any, holder: str = "DATA") -> None:
     """``-s`` and ``-t``."""
-    parser.add_argument("-s", "--source-lang", help="(default: what DATA holds)")
-    parser.add_argument("-t", "--target-lang", help="(default: what DATA holds)")
+    parser.add_argument("-s", "--source-lang", help=f"(default: what {holder} holds)")
+    parser.add_argument("-t", "--target-lang", help=f"(default: what {holder} holds)")
 
 
 def add_teacher_flags(parser: Any, required: bool = True) -> None:
@@ -79,6 +81,48 @@ def add_work_flags(parser: Any, block_size: int = 2000) -> None:
         default=block_size,
         help="sentences that a kill can cost (default: %(default)s)",
     )
+
+
+def add_derive_flags(parser: Any) -> None:
+    """What commands share that make a corpus of a corpus."""
+    add = parser.add_argument
+    cores = len(os.sched_getaffinity(0))
+    add("--subwords", choices=SUBWORDS, default=SUBWORDS[0], help="(default: %(default)s)")
+    add("--workers", type=int, default=cores, help="processes (default: all cores)")
+    add("--block-size", type=int, default=2000, help="sentences a block (default: %(default)s)")
+
+
+def add_pairs_flags(parser: Any) -> None:
+    """How many training pairs a sentence of a corpus makes, and where it has no hypothesis."""
+    add = parser.add_argument
+    add("--nbest", type=int, help="hypotheses of a sentence, a pair each (default: 1)")
+    add("--copies", metavar="A,B,...", help="pairs of its first hypothesis, of the second, ...")
+    add(
+        "--undecoded",
+        choices=("drop", "reference", "error"),
+        default="error",
+        help="pairs that the teacher could not translate: drop them (the folder then has fewer "
+        "sentences than DATA), keep their reference, or stop (default: %(default)s)",
+    )
+
+
+def parse_copies(given: argparse.Namespace, count: str) -> list[int]:
+    """How often each rank is taken, by ``--copies`` or by the flag called ``count``.
+
+    Raises:
+        InputError: both are given, or one is no such thing.
+    """
+    number, copies = getattr(given, count), given.copies
+    if copies is None:
+        if number is not None:
+            require_positive(given, count)
+        return [1] * (number or 1)
+    if number is not None:
+        raise InputError(f"--{count} {number} and --copies {copies} both say how many; give one")
+    parts = copies.split(",")
+    if not all(part.isdecimal() and len(part) < 5 for part in parts) or not int("".join(parts)):
+        raise InputError(f"--copies {copies} is no list of counts; give such as 4,3,2,1")
+    return [int(part) for part in parts]
 
 
 def add_device_flags(parser: Any) -> None:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from fairseq.data import indexed_dataset
 
 from ..data.subset import fingerprint_of_sources, read_subset
 from ..errors import InputError
-from ..files.output import new_folder
-from ..files.shards import subset_name
-from ..files.whole import to_json, write_atomically
+from ..files.shards import Shards, subset_name
+from .derived import essentials
+from .folder import new_data_folder
 from .records import AGAIN, Record, find_corpus, read_corpus
 
 
 def binarise(
-    task: Any, corpus: Path, output: Path, subset: str = "train", undecoded: str = "error"
+    task: Any,
+    corpus: Path,
+    output: Path,
+    subset: str = "train",
+    undecoded: str = "error",
+    copies: Sequence[int] = (1,),
 ) -> dict[str, int]:
     """Write the folder beside and move it into place when it is whole.
 
@@ -28,6 +32,7 @@ def binarise(
         output: the new folder.
         subset: which subset's targets are the teacher's.
         undecoded: what becomes of pairs without a translation: drop, reference or error.
+        copies: how many pairs each of a sentence's first hypotheses makes.
 
     Returns:
         How many targets are the teacher's, the reference's, and dropped.
@@ -38,11 +43,36 @@ def binarise(
     data = task.cfg.data
     name = subset_name(task, subset)
     pairs = read_subset(task, data, subset)
+    shards = require_corpus_of(task, pairs, corpus, name)
+    settings = shards[0][1]["settings"]
+    targets = Targets(corpus, subset, pairs, undecoded, copies)
+    with new_data_folder(task, output, subset) as folder:
+        for record in read_corpus(shards):
+            for tokens in targets.of(record):
+                folder.add(pairs.src[record["id"]], tokens)
+        kept = essentials(shards)
+        content = {
+            "corpus": settings,
+            "sha256": kept["sha256"],
+            "inputs": [kept],
+            "counts": targets.counts,
+        }
+        folder.note("corpus.json", content)
+    return targets.counts
+
+
+def require_corpus_of(task: Any, pairs: Any, corpus: Path, name: str) -> Shards:
+    """The shards of a corpus that translates ``pairs``.
+
+    Raises:
+        InputError: it is not whole, or of other sources or dictionaries.
+    """
+    data = task.cfg.data
     shards = find_corpus(corpus, name)
     settings = shards[0][1]["settings"]
     if settings["source_sha256"] != fingerprint_of_sources(pairs):
         raise InputError(
-            f"{corpus} translates other sources than {subset} of {data}; name "
+            f"{corpus} translates other sources than {name.partition('.')[0]} of {data}; name "
             "the data folder that fairseq-kd generate was given"
         )
     if settings["dictionary_sha256"] != task.state.dictionary_sha256:
@@ -50,59 +80,46 @@ def binarise(
             f"{corpus} was made with other dictionaries than those of {data}; name the "
             "data folder that fairseq-kd generate was given"
         )
-    targets = _Targets(corpus, subset, pairs, undecoded)
-    with new_folder(output) as part:
-        for file in Path(data).iterdir():
-            if file.name.startswith("dict.") or _is_other_subset(file.name, subset):
-                shutil.copy2(file, part / file.name)
-        sides = {
-            code: indexed_dataset.make_builder(str(part / f"{name}.{code}.bin"), "mmap", len(words))
-            for code, words in task.languages()
-        }
-        source_side, target_side = sides.values()
-        for record in read_corpus(shards):
-            tokens = targets.of(record)
-            if tokens is not None:
-                source_side.add_item(pairs.src[record["id"]])
-                target_side.add_item(tokens)
-        for code, builder in sides.items():
-            builder.finalize(str(part / f"{name}.{code}.idx"))
-        content = {"corpus": settings, "counts": targets.counts}
-        write_atomically(part / "corpus.json", to_json(content))
-    return targets.counts
+    return shards
 
 
-def _is_other_subset(name: str, subset: str) -> bool:
-    return name.endswith((".bin", ".idx")) and not name.startswith(f"{subset}.")
+class Targets:
+    """The targets of each pair, and how many came from where."""
 
-
-class _Targets:
-    """The target of each pair, and how many came from where."""
-
-    def __init__(self, corpus: Path, subset: str, pairs: Any, undecoded: str):
-        self.corpus, self.subset, self.pairs, self.undecoded = corpus, subset, pairs, undecoded
+    def __init__(
+        self, corpus: Path, subset: str, pairs: Any, undecoded: str, copies: Sequence[int] = (1,)
+    ):
+        self.corpus, self.subset, self.pairs = corpus, subset, pairs
+        self.undecoded, self.copies = undecoded, copies
         self.counts = {"teacher": 0, "reference": 0, "dropped": 0}
 
-    def of(self, record: Record) -> Any:
-        """Token ids; None for a pair that is dropped."""
+    def of(self, record: Record) -> list[Any]:
+        """Token ids of each target of a sentence; none where the pair is dropped."""
         row = record["id"]
         if record["hypotheses"]:
-            tokens = record["hypotheses"][0]["tokens"]
-            if not tokens or max(tokens) >= len(self.pairs.tgt_dict):
-                raise InputError(
-                    f"{self.corpus}: the translation of line {row + 1} is not of this dictionary's "
-                    f"{len(self.pairs.tgt_dict)} tokens; {AGAIN}"
-                )
-            self.counts["teacher"] += 1
-            return torch.tensor(tokens)
+            targets = [
+                torch.tensor(self._checked(hypothesis["tokens"], row))
+                for hypothesis, times in zip(record["hypotheses"], self.copies)
+                for _ in range(times)
+            ]
+            self.counts["teacher"] += len(targets)
+            return targets
         if self.undecoded == "reference":
             self.counts["reference"] += 1
-            return self.pairs.tgt[row]
+            return [self.pairs.tgt[row]]
         if self.undecoded == "drop":
             self.counts["dropped"] += 1
-            return None
+            return []
         raise InputError(
             f"{self.corpus} has no translation of line {row + 1} of {self.subset} "
             f"({record['reason']}); say what becomes of such pairs with --undecoded drop or "
             "--undecoded reference"
         )
+
+    def _checked(self, tokens: list[int], row: int) -> list[int]:
+        if not tokens or max(tokens) >= len(self.pairs.tgt_dict):
+            raise InputError(
+                f"{self.corpus}: the translation of line {row + 1} is not of this dictionary's "
+                f"{len(self.pairs.tgt_dict)} tokens; {AGAIN}"
+            )
+        return tokens

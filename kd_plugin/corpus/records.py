@@ -10,7 +10,7 @@ beside it. A line reads::
 target dictionary with the end of sentence, ``text`` the same as subwords, ``score`` the search's
 (log-probability divided by length ** lenpen) or null where it is not finite, ``"capped": true``
 marks a translation that the length limit cut off, and ``same_as`` names an earlier sentence with
-the same source.
+the same source. Commands that make a corpus of another (:mod:`.derived`) write the same format.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ Record = dict[str, Any]
 
 ENDING = "jsonl.gz"
 LONGEST = 1 << 26  # bytes of a line; one of 100 translations of 1,000 tokens has a hundredth
-AGAIN = "copy it again, or run the same fairseq-kd generate again, which redoes it"
+AGAIN = "copy it again, or run the command that wrote it again, which redoes it"
 MANIFEST = {"settings": {"source_sha256": SHA256, "dictionary_sha256": {str: SHA256}}}
 RECORD = {"id": COUNT, "hypotheses": [{"tokens": [COUNT], "text": str}]}
 UNDECODED = {"reason": str}
@@ -56,7 +56,7 @@ def find_corpus(folder: Path, name: str) -> Shards:
     Raises:
         InputError: as :func:`find_shards`, or a shard has changed since it was written.
     """
-    shards = find_shards(folder, name, ENDING, "generate")
+    shards = find_shards(folder, name, ENDING, _writer(folder, name))
     for path, manifest in shards:
         wrong = fault(manifest, MANIFEST)
         if wrong:
@@ -66,31 +66,77 @@ def find_corpus(folder: Path, name: str) -> Shards:
     return shards
 
 
+def _writer(folder: Path, name: str) -> str:
+    """The command that writes the corpus, for errors; as far as its files tell."""
+    for file in sorted(folder.glob(f"{name}.shard*.{ENDING}.*")):
+        try:
+            with open(file, "rb") as text:
+                told = json.loads(text.readline() if file.suffix == ".journal" else text.read())
+            settings = told["settings"]
+            return str((json.loads(settings) if isinstance(settings, str) else settings)["command"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue
+    return "generate"
+
+
 def read_corpus(shards: Shards) -> Iterator[Record]:
     """Every record of every shard, in the subset's order.
 
     Raises:
         InputError: a line is missing, too long, or no record.
     """
-    expected = 0
+    for row, (path, line) in enumerate(corpus_lines(shards)):
+        yield to_record(path, line, row)
+
+
+def corpus_lines(shards: Shards) -> Generator[tuple[Path, bytes], None, None]:
+    """The line of every record, not yet read, and the file that holds it.
+
+    Raises:
+        InputError: a line is missing or too long.
+    """
+    found = 0
     for path, _ in shards:
         for line in _lines(path):
-            try:
-                record = parse(line, RECORD)
-                wrong = None if record["hypotheses"] else fault(record, UNDECODED)
-            except ValueError as error:
-                wrong = str(error)
-            if wrong or record["id"] != expected:
-                wrong = wrong or f"it is of sentence {record['id'] + 1}"
-                raise InputError(
-                    f"{path} has no record of sentence {expected + 1} where it belongs ({wrong}); "
-                    f"{AGAIN}"
-                )
-            expected += 1
-            yield record
+            found += 1
+            yield path, line
     total = shards[0][1]["settings"]["sentences"]
-    if expected != total:
-        raise InputError(f"{shards[-1][0].parent} has {expected} sentences of {total}; {AGAIN}")
+    if found != total:
+        raise InputError(f"{shards[-1][0].parent} has {found} sentences of {total}; {AGAIN}")
+
+
+def to_record(path: Path, line: bytes, row: int) -> Record:
+    """The record that ``line`` of ``path`` is.
+
+    Raises:
+        InputError: it is none, or not that of sentence ``row``.
+    """
+    try:
+        record: Record = parse(line, RECORD)
+        wrong = None if record["hypotheses"] else fault(record, UNDECODED)
+    except ValueError as error:
+        wrong = str(error)
+    if wrong or record["id"] != row:
+        wrong = wrong or f"it is of sentence {record['id'] + 1}"
+        raise InputError(
+            f"{path} has no record of sentence {row + 1} where it belongs ({wrong}); {AGAIN}"
+        )
+    return record
+
+
+def corpus_name(
+    folder: Path, subset: str, source: str | None = None, target: str | None = None
+) -> str:
+    """SUBSET.SRC-TGT of a corpus; languages that are not given are those that it holds.
+
+    Raises:
+        InputError: it holds several pairs of languages.
+    """
+    pattern = f"{subset}.{source or '*'}-{target or '*'}.shard*.{ENDING}*"
+    names = sorted({".".join(file.name.split(".")[:2]) for file in folder.glob(pattern)})
+    if len(names) > 1:
+        raise InputError(f"{folder} holds {' and '.join(names)}; say which with -s and -t")
+    return names[0] if names else f"{subset}.{source or 'SRC'}-{target or 'TGT'}"
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -30,6 +30,13 @@ def write_text(corpus: Path, name: str, output: Path) -> int:
     return len(lines)
 
 
-def joined(pieces: str) -> str:
-    """Text from SentencePiece's pieces: a space is what ``\\u2581`` stands for."""
-    return pieces.replace(" ", "").replace("\u2581", " ").strip()
+def joined(pieces: str, subwords: str = "sentencepiece") -> str:
+    """Text from subwords; a space is what SentencePiece's ``\\u2581`` stands for.
+
+    Args:
+        pieces: subwords with spaces between them.
+        subwords: what cut them, of :data:`kd_plugin.files.names.SUBWORDS`.
+    """
+    if subwords == "sentencepiece":
+        return pieces.replace(" ", "").replace("\u2581", " ").strip()
+    return f"{pieces} ".replace("@@ ", "").strip() if subwords == "subword-nmt" else pieces

@@ -7,6 +7,8 @@ import re
 DTYPES = {"float16": "<f2", "float32": "<f4"}  # of a store's numbers
 TAILS = ("renormalise", "uniform", "ghost")  # what a store's tokens that were not kept have
 KEYS = ("output", "ffn-input")  # of a datastore: knn-box and kNN-KD; Khandelwal et al. (2021)
+SUBWORDS = ("sentencepiece", "subword-nmt", "none")  # what cut a corpus's words; none: nothing did
+FORMATS = ("lines", "jsonl", "nbest")  # of hypotheses that another program wrote
 CHECKPOINT_RULES = "last, average:K with K checkpoints, or best-bleu"
 
 

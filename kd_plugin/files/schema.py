@@ -30,6 +30,8 @@ def fault(value: Any, shape: Shape, where: str = "it") -> str | None:
         faults = (fault(value[name], inner[name], f"{where}.{name}") for name in inner)
         return missing or next(filter(None, faults), None)
     if isinstance(shape, list) and isinstance(value, list):
+        if isinstance(shape[0], range) and value and {*map(type, value)} == {int}:
+            value = [min(value), max(value)]  # as good as all, where the range's step is 1
         faults = (fault(part, shape[0], f"an entry of {where}") for part in value)
         return next(filter(None, faults), None)
     if isinstance(shape, tuple):

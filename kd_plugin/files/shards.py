@@ -120,7 +120,8 @@ def find_shards(folder: Path, name: str, ending: str, command: str) -> Shards:
         path = shard_path(folder, name, shard, shards, ending)
         manifest = read_manifest(path, MANIFEST)
         if manifest is None:
-            again = f"run fairseq-kd {command} --shard {shard}/{shards} again"
+            part = f" --shard {shard}/{shards}" if shards > 1 else ""
+            again = f"run fairseq-kd {command}{part} again"
             if path.exists() and not path.with_name(path.name + ".journal").exists():
                 raise InputError(
                     f"{path} is not finished: {manifest_path(path).name} is missing; copy it "

@@ -55,6 +55,25 @@ neighbours EMPTY --output OUT --k 0: --k 0 is too small
 neighbours EMPTY --output OUT --probes 0: --probes 0 is too small
 binarise EMPTY DATA --output OUT: should hold one complete set of shards
 binarise EMPTY EMPTY --output OUT: holds no binarised corpus
+import DATA --hypotheses FILE --output OUT: no SentencePiece model of yy stand beside
+import DATA --hypotheses FILE --subwords none --output OUT: has 1 sentences and the data has 150
+import DATA --hypotheses FOLDER --subwords none --output OUT: cannot be read
+import DATA --hypotheses FILE --output OUT --workers 0: --workers 0 is too small
+select EMPTY --output OUT: should hold one complete set of shards
+select NOTHING --output OUT: should hold one complete set of shards
+select EMPTY --output OUT --by reference: --by reference needs references
+select EMPTY --output OUT --copies 1,x: --copies 1,x is no list of counts
+filter EMPTY DATA --output OUT --copies: should hold one complete set of shards
+filter EMPTY DATA --output OUT: no rule is given
+mix DATA --part gold --output FOLDER: exists; give another, or remove it
+mix DATA --part gold --output FILE/deep: cannot be written
+mix DATA --part NOTHING --output OUT: is no folder; give gold
+noise DATA --delete 0.1 --output FOLDER: exists; give another, or remove it
+noise DATA --delete 2 --output OUT: --delete 2.0 is out of range
+describe DATA EMPTY: should hold one complete set of shards
+describe TEACHER: is a file, and corpora are folders; for a model give fairseq-kd parameters
+describe DATA --json FILE/deep --subwords none: --json
+history EMPTY: should hold one complete set of shards
 text EMPTY -s xx -t yy --output OUT: should hold one complete set of shards
 text NOTHING -s xx -t yy --output OUT: should hold one complete set of shards
 prepare nothing.yaml --output OUT: nothing.yaml cannot be read
@@ -80,8 +99,8 @@ export TEACHER FOLDER: exists; give another
 export TEACHER FILE/deep: cannot be written
 checkpoint EMPTY --rule last: name the --save-dir of a training
 checkpoint EMPTY --rule average:2: keeps 0 checkpoint(s)
-describe nothing.args: does not exist; name a file of flags or a checkpoint
-describe FILE: is not a fairseq checkpoint
+parameters nothing.args: does not exist; name a file of flags or a checkpoint
+parameters FILE: is not a fairseq checkpoint
 score --references FILE --system a=nothing.txt: nothing.txt
 score --references nothing.txt --system a=FILE: nothing.txt
 score --references FILE --system FILE: is not understood; give NAME=HYP

@@ -85,7 +85,7 @@ def test_code_in_lists_and_in_literals(teacher: Path, tmp_path: Path) -> None:
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("command", ["describe", "average", "export"])
+@pytest.mark.parametrize("command", ["parameters", "average", "export"])
 def test_every_command_refuses(teacher: Path, tmp_path: Path, command: str) -> None:
     model = {**settings(teacher, "transformer"), "adaptive_softmax_cutoff": touch(tmp_path / "m")}
     path = str(write(teacher, tmp_path / "t.pt", model))

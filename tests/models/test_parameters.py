@@ -51,7 +51,7 @@ def test_effective_width_of_each_layer(
     state["model"]["decoder.layers.0.fc1.channel_logits"] = torch.tensor([0.0] * 5 + [-99.0] * 10)
     torch.save(state, path)
     capsys.readouterr()
-    cli.main(["describe", str(path)])
+    cli.main(["parameters", str(path)])
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == f"{path}: TransformerGLU"
     assert printed[-1] == "  decoder.layers.0  effective width 2.5 of 15"
@@ -61,7 +61,7 @@ def test_effective_width_of_each_layer(
 def test_a_file_of_flags(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "model.args"
     file.write_text(" ".join(TINY) + "  # small\n--share-all-embeddings\n")
-    cli.main(["describe", str(file), "--vocabulary", "100"])
+    cli.main(["parameters", str(file), "--vocabulary", "100"])
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == f"{file}: TransformerModel"
     assert printed[2] == "  embeddings  1,400"
@@ -72,7 +72,7 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
     def refuse(*arguments: object) -> str:
         with pytest.raises(SystemExit) as stopped:
-            cli.main(["describe", *map(str, arguments)])
+            cli.main(["parameters", *map(str, arguments)])
         return str(stopped.value)
 
     assert refuse("no.pt").startswith("fairseq-kd: error: no.pt does not exist; name a checkpoint")

@@ -1,0 +1,99 @@
+"""``fairseq-kd filter``: drop hypotheses that break a rule.
+
+Rules are asked in the order of the flags below; the first that is broken is counted. A sentence
+that keeps no hypothesis becomes a record with a reason, and ``binarise --undecoded`` says what
+becomes of it. Lengths are in tokens of the dictionaries. --duplicates holds a hash of every
+hypothesis in memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from .flags import add_derive_flags, add_languages, declare, require_positive
+
+EXAMPLE = """  fairseq-kd filter corpus data --max-ratio 3 --copies --repetition --encoding \\
+      --duplicates --output clean"""
+SWITCHES = {
+    "copies": "those that are their source",
+    "repetition": "those in which one to four tokens stand four times in a row",
+    "unknown": "those with the dictionary's unknown token",
+    "encoding": "those with control characters, lost bytes, or UTF-8 read as Windows-1252",
+    "duplicates": "those that an earlier sentence with the same source has",
+}
+
+
+def add_command(commands: Any) -> None:
+    """Register the command."""
+    summary = "drop hypotheses that break a rule"
+    parser = declare(commands, "filter", summary, __doc__, EXAMPLE, run)
+    add = parser.add_argument
+    add("corpus", metavar="CORPUS", type=Path, help="a teacher corpus, all shards")
+    add("data", metavar="DATA", help="the binarised corpus that was translated")
+    add("--output", required=True, type=Path, help="folder of the new corpus; run again to resume")
+    add("--subset", default="train", help="(default: %(default)s)")
+    add_languages(parser)
+    add("--max-ratio", type=float, metavar="R", help="drop those over R times longer or shorter")
+    add("--min-score", type=float, metavar="S", help="drop those with a lower score, or none")
+    add("--script", metavar="S[,S]", help="drop those with most letters of others, such as latin")
+    for name, about in SWITCHES.items():
+        add(f"--{name}", action="store_true", help=f"drop {about}")
+    add_derive_flags(parser)
+
+
+def run(given: argparse.Namespace) -> None:
+    """Filter, and print what was dropped why."""
+    require_positive(given, "workers", "block_size")
+    from ..host.ranges import Range, require
+
+    require("--max-ratio", given.max_ratio, Range(1, 1e6))
+    require("--min-score", given.min_score, Range(-1e9, 1e9))
+    scripts = frozenset(given.script.split(",")) if given.script else frozenset()
+    for script in sorted(scripts):
+        if not any(_begins(script, ending) for ending in ("LETTER A", "SMALL LETTER A", "KA")):
+            raise InputError(
+                f"--script {script} is none; give such as latin, cyrillic, greek, arabic, hebrew, "
+                "devanagari, cjk, hiragana, katakana, hangul"
+            )
+    from ..corpus import rules
+    from ..corpus.filter import filter_corpus
+    from ..tasks.distillation import DistillationTask
+
+    asked: dict[str, rules.Rule] = {}
+    if given.max_ratio is not None:
+        asked["length ratio"] = rules.ratio_above(given.max_ratio)
+    if given.min_score is not None:
+        asked["score"] = rules.score_below(given.min_score)
+    if scripts:
+        asked["script"] = rules.other_script(scripts)
+    task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
+    simple = {
+        "copies": ("copy", rules.is_copy),
+        "repetition": ("repetition", rules.repeats_itself),
+        "unknown": ("unknown token", rules.has_unknown(task.tgt_dict.unk())),
+        "encoding": ("encoding", rules.is_badly_encoded),
+    }
+    asked |= {name: rule for flag, (name, rule) in simple.items() if getattr(given, flag)}
+    if not asked and not given.duplicates:
+        raise InputError("no rule is given; give one or more, as --max-ratio 3 --copies")
+    names = ("max_ratio", "min_score", "script", *SWITCHES, "subwords")
+    flags = {
+        name: getattr(given, name) for name in names if getattr(given, name) not in (None, False)
+    }
+    told = filter_corpus(
+        task, given.corpus, given.output, given.subset, asked, flags, given.duplicates,
+        given.subwords, given.workers, given.block_size,
+    )  # fmt: skip
+    print(told)
+
+
+def _begins(script: str, ending: str) -> bool:
+    """Whether some character is called ``SCRIPT ENDING``."""
+    try:
+        return bool(unicodedata.lookup(f"{script.upper()} {ending}"))
+    except KeyError:
+        return script in ("cjk", "hangul")

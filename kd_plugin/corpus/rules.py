@@ -1,0 +1,85 @@
+"""What is wrong with a hypothesis: one short function a rule."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .generate import is_repetitive
+
+NO_TEXT = frozenset(("Cc", "Cn", "Co", "Cs"))  # control, unassigned, private, surrogate
+REPLACED = "\ufffd"  # what decoders put for bytes that they do not understand
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What rules see of a hypothesis and its source."""
+
+    source: str
+    text: str
+    source_length: int  # in tokens, as the next
+    length: int
+    pieces: Sequence[str]
+    tokens: Sequence[int]
+    score: float | None
+
+
+Rule = Callable[[Hypothesis], bool]  # whether it is broken
+
+
+def ratio_above(most: float) -> Rule:
+    """The longer of source and translation has over ``most`` times the other's tokens."""
+    return lambda h: max(h.length, h.source_length) > most * min(h.length, h.source_length)
+
+
+def score_below(least: float) -> Rule:
+    """The score is lower, or not finite."""
+    return lambda h: h.score is None or h.score < least
+
+
+def is_copy(hypothesis: Hypothesis) -> bool:
+    """The translation is its source."""
+    return hypothesis.text == hypothesis.source
+
+
+def repeats_itself(hypothesis: Hypothesis) -> bool:
+    """Some one to four subwords stand four times in a row; unknown ones differ by their text."""
+    numbers = {piece: number for number, piece in enumerate(hypothesis.pieces)}
+    return is_repetitive([numbers[piece] for piece in hypothesis.pieces])
+
+
+def has_unknown(unknown: int) -> Rule:
+    """A token is the dictionary's unknown one."""
+    return lambda h: unknown in h.tokens
+
+
+def is_badly_encoded(hypothesis: Hypothesis) -> bool:
+    """Control characters, replaced bytes, or UTF-8 that was read as Windows-1252."""
+    text = hypothesis.text
+    if text.isascii() and text.isprintable():
+        return False
+    if REPLACED in text or any(unicodedata.category(letter) in NO_TEXT for letter in text):
+        return True
+    try:
+        return text.encode("cp1252").decode() != text
+    except UnicodeError:
+        return False
+
+
+def other_script(scripts: frozenset[str], share: float = 0.5) -> Rule:
+    """Fewer than ``share`` of its letters are of these scripts; a text without letters is not."""
+
+    def broken(hypothesis: Hypothesis) -> bool:
+        letters = [letter for letter in hypothesis.text if letter.isalpha()]
+        right = sum(script_of(letter) in scripts for letter in letters)
+        return right < share * len(letters)
+
+    return broken
+
+
+@lru_cache(1 << 16)
+def script_of(letter: str) -> str:
+    """The first word of a character's name, such as latin, cyrillic or cjk."""
+    return unicodedata.name(letter, "none").split()[0].lower()

@@ -1,0 +1,49 @@
+"""The recipes of docs/corpora.md, in its order, in one folder, as a reader would type them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kd_plugin.commands import cli
+from kd_plugin.tasks import DistillationTask
+
+from . import made
+
+PAGE = (Path(__file__).parents[2] / "docs" / "corpora.md").read_text()
+TINY = {"generate": ["--max-len-b", "9", "--cpu"]}
+PLAIN = ("import", "select", "filter", "noise", "describe")  # this corpus is of whole words
+
+
+def commands() -> list[list[str]]:
+    """Every command of every block that begins with one."""
+    blocks = re.findall(r"^```\n(fairseq-kd .*?)```", PAGE, flags=re.S | re.M)
+    return [shlex.split(line) for block in blocks for line in block.splitlines()]
+
+
+def test_they_run(
+    data: Path, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(data, "data")
+    shutil.copytree(data, "backtranslated")
+    Path("teacher").mkdir()
+    for name in ("T.pt", "teacher/checkpoint_best.pt"):
+        shutil.copy(teacher, name)
+    Path("nllb.en").write_text("".join(f"{line}\n" for line in made.references(data)))
+    ran = []
+    for words in commands():
+        output = Path(words[words.index("--output") + 1]) if "--output" in words else None
+        if output and output.exists():  # another recipe's
+            shutil.rmtree(output)
+        plain = ["--subwords", "none"] if words[1] in PLAIN else []
+        cli.main([*words[1:], *TINY.get(words[1], []), *plain])
+        ran.append(words[1])
+    assert {"generate", "select", "import", "mix", "noise", "filter", "describe"} <= set(ran)
+    task = DistillationTask.of_data("data")
+    sizes = {name: len(task.language_pairs(name, "train")) for name in ("base+kd", "x1")}
+    assert sizes == {"base+kd": 300, "x1": 300 + 150 * 10}
