@@ -7,6 +7,10 @@ import re
 DTYPES = {"float16": "<f2", "float32": "<f4"}  # of a store's numbers
 TAILS = ("renormalise", "uniform", "ghost")  # what a store's tokens that were not kept have
 KEYS = ("output", "ffn-input")  # of a datastore: knn-box and kNN-KD; Khandelwal et al. (2021)
+ENGINES = ("auto", "fairseq", "ctranslate2")  # of the search of generate
+COMPUTE_TYPES = ("float32", "int8")  # of its weights; --fp16 asks for float16
+QUANTIZATIONS = ("int8", "int16", "float16")  # of an exported student
+EXPORTS = ("fairseq", "ctranslate2")
 CHECKPOINT_RULES = "last, average:K with K checkpoints, or best-bleu"
 
 

@@ -27,7 +27,10 @@ from kd_plugin.tasks import DistillationTask
 from .. import support
 
 NAME = "train.xx-yy"
-SEARCH = ["--beam", "3", "--nbest", "2", "--max-len-b", "12", "--max-tokens", "40", "--cpu"]
+SEARCH = [
+    *("--beam", "3", "--nbest", "2", "--max-len-b", "12", "--max-tokens", "40", "--cpu"),
+    *("--engine", "fairseq"),  # test_engines.py has the other
+]
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +93,7 @@ def test_translations_are_those_of_fairseq_generate(
     command = [
         "fairseq-generate", str(awkward), "--user-dir", support.USER_DIR, "--path", str(teacher),
         "--gen-subset", "train", "--scoring", "sacrebleu", "--required-batch-size-multiple", "1",
-        "--skip-invalid-size-inputs-valid-test", *SEARCH,
+        "--skip-invalid-size-inputs-valid-test", *SEARCH[:-2],
     ]  # fmt: skip
     command[command.index("--max-tokens") + 1] = "1200"
     monkeypatch.setattr(sys, "argv", command)
