@@ -26,12 +26,13 @@ from typing import Any
 
 import torch
 
-from ..host.conversion import converted, library
+from ..host.conversion import converted
+from ..host.convertible import library
 from .decoding import Decoder, Search, decode_in_batches, record
 from .records import Record
 
 TOGETHER = 512  # source tokens that a CPU decodes together; the result does not depend on it
-Hypothesis = tuple[list[int], float]  # ids with the end of sentence, score
+Hypothesis = tuple[list[str], float]  # ids with the end of sentence, score
 
 
 class CTranslate2Decoder:
@@ -48,6 +49,8 @@ class CTranslate2Decoder:
         self.task, self.models, self.search, self.device = task, models, search, device
         self.positions = models[0].max_decoder_positions()
         self.translator = translator_of(task, models[0], device, compute)
+        self.names = names_of(task.src_dict)
+        self.padding, self.empty = str(task.tgt_dict.pad()), [str(task.tgt_dict.eos())]
 
     def decode(
         self, pairs: Any, rows: Sequence[int], done: Callable[[int, int], None] | None = None
@@ -58,28 +61,28 @@ class CTranslate2Decoder:
     def decode_batch(self, pairs: Any, rows: list[int], width: int) -> dict[int, list[Record]]:
         """Sentences of a batch of ``width`` tokens, which caps their lengths."""
         cap = self.search.length_limit(width, self.positions)
-        found = self._search([[str(i) for i in pairs.src[row].tolist()] for row in rows], cap)
+        names, words, keep = self.names, self.task.tgt_dict, self.search.nbest
+        found = self._search([[names[i] for i in pairs.src[row].tolist()] for row in rows], cap)
         strange = [row for row, best in zip(rows, found) if not self._is_settled(best, cap)]
         theirs = self._fairseq.decode_batch(pairs, strange, width) if strange else {}
-        words, keep = self.task.tgt_dict, self.search.nbest
-        return {
-            row: theirs[row] if row in theirs else [record(words, *h, cap) for h in best[:keep]]
-            for row, best in zip(rows, found)
-        }
+        for row, best in zip(rows, found):
+            if row not in theirs:
+                ids = ([int(token) for token in tokens] for tokens, _ in best[:keep])
+                scores = (score for _, score in best)
+                theirs[row] = [record(words, *pair, cap) for pair in zip(ids, scores)]
+        return theirs
 
     def _search(self, sources: list[list[str]], cap: int) -> list[list[Hypothesis]]:
-        empty = [self.task.tgt_dict.eos()]
         found = self._translate(sources, cap, shortest=0)
-        spared = {i: h[1] for i, best in enumerate(found) for h in best if h[0] == empty}
+        spared = {i: h[1] for i, best in enumerate(found) for h in best if h[0] == self.empty}
         again = self._translate([sources[i] for i in spared], cap, shortest=1) if spared else []
         for (row, log_p), best in zip(spared.items(), again):
             left = math.log1p(-math.exp(log_p)) if log_p < 0 else -math.inf
-            shifted = [(tokens, score + left / self._divisor(tokens)) for tokens, score in best]
-            found[row] = sorted(shifted, key=lambda h: -h[1])
+            found[row] = sorted(
+                ((t, score + left / len(t) ** self.search.lenpen) for t, score in best),
+                key=lambda h: -h[1],
+            )
         return found
-
-    def _divisor(self, tokens: Sequence[int]) -> float:
-        return float(len(tokens) ** self.search.lenpen)
 
     def _translate(
         self, sources: list[list[str]], cap: int, shortest: int
@@ -99,25 +102,23 @@ class CTranslate2Decoder:
             min_decoding_length=shortest,
             max_decoding_length=cap + 1,  # with the end of sentence
         )
-        return [
-            [
-                ([int(token) for token in tokens], score)
-                for tokens, score in zip(r.hypotheses, r.scores)
-            ]
-            for r in results
-        ]
+        return [list(zip(result.hypotheses, result.scores)) for result in results]
 
     def _is_settled(self, best: list[Hypothesis], cap: int) -> bool:
         """Whether fairseq's search had found the same: it met no limit and nothing forbidden."""
-        padding = self.task.tgt_dict.pad()
         return all(
-            len(tokens) <= cap and padding not in tokens and math.isfinite(score)
+            len(tokens) <= cap and self.padding not in tokens and math.isfinite(score)
             for tokens, score in best
         )
 
     @cached_property
     def _fairseq(self) -> Decoder:
         return Decoder(self.task, self.models, self.search, self.device)
+
+
+def names_of(words: Any) -> list[str]:
+    """What CTranslate2 calls the entries of a dictionary: their ids."""
+    return [str(i) for i in range(len(words))]
 
 
 def translator_of(task: Any, model: Any, device: torch.device, compute: str) -> Any:
@@ -127,8 +128,8 @@ def translator_of(task: Any, model: Any, device: torch.device, compute: str) -> 
     system's temporary ones, gone when this returns.
     """
     source, target = task.src_dict, task.tgt_dict
-    names = [[str(i) for i in range(len(words))] for words in (source, target)]
-    spec = converted(model, names[0], names[1], target.eos(), target.unk(), target.bos())
+    names = names_of(source), names_of(target)
+    spec = converted(model, *names, target.eos(), target.unk(), target.bos())
     spec.optimize()
     with tempfile.TemporaryDirectory() as folder:
         spec.save(folder)

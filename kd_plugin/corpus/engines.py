@@ -11,7 +11,7 @@ import torch
 
 from ..errors import InputError
 from ..files.blocks import UNSAID
-from ..host.conversion import library, why_no_library, why_not_convertible
+from ..host.convertible import library, why_no_library, why_not_convertible
 from ..teachers.live import LiveTeacher
 from .decoding import Decoder, Search
 from .engine_ctranslate2 import CTranslate2Decoder

@@ -1,110 +1,17 @@
 """From a Transformer that fairseq loaded to CTranslate2's description of one.
 
-Nothing is read from disk: the weights are those in memory, checked when they were loaded. What
-CTranslate2 has no place for is told by name before anything is made of it.
+Nothing is read from disk: the weights are those in memory, checked when they were loaded.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from fairseq.models.transformer import (
-    TransformerDecoder,
-    TransformerDecoderBase,
-    TransformerEncoder,
-    TransformerEncoderBase,
-    TransformerModelBase,
-)
-from fairseq.modules import LearnedPositionalEmbedding, SinusoidalPositionalEmbedding
-from fairseq.modules.transformer_layer import (
-    TransformerDecoderLayer,
-    TransformerDecoderLayerBase,
-    TransformerEncoderLayer,
-    TransformerEncoderLayerBase,
-)
-from fairseq.utils import get_activation_fn
 from torch import nn
 
-from ..errors import InputError
-
-OLDEST = (4, 8, 1)  # before it, batches of "tokens" could be larger than asked for
-INSTALL = "type: pip install 'ctranslate2>=4.8.1'"
-ACTIVATIONS = {"relu": "RELU", "gelu": "GELU", "gelu_accurate": "GELUTanh", "tanh": "Tanh"}
-STOCK = {
-    *(TransformerEncoder, TransformerEncoderBase, TransformerDecoder, TransformerDecoderBase),
-    *(TransformerEncoderLayer, TransformerEncoderLayerBase),
-    *(TransformerDecoderLayer, TransformerDecoderLayerBase),
-}
-NORM = r"(weight|bias)"
-PLACES = re.compile(
-    r"(encoder|decoder)\.("
-    rf"embed_(tokens|positions)\.weight|(layernorm_embedding|layer_norm)\.{NORM}|"
-    rf"layers\.\d+\.((self|encoder)_attn\.[qkv]_proj|(self|encoder)_attn\.out_proj|fc[12]|"
-    rf"(self_attn|encoder_attn|final)_layer_norm)\.{NORM}|output_projection\.weight)"
-)
-
-
-def why_no_library() -> tuple[str, str] | None:
-    """Why CTranslate2 cannot be imported, and the way out; None if it can."""
-    try:
-        import ctranslate2
-    except ImportError:
-        return "is not installed", INSTALL
-    version = tuple(int(part) for part in re.findall(r"\d+", ctranslate2.__version__)[:3])
-    return (f"{ctranslate2.__version__} is too old", INSTALL) if version < OLDEST else None
-
-
-def library() -> Any:
-    """CTranslate2.
-
-    Raises:
-        InputError: it is not installed, or too old.
-    """
-    if reason := why_no_library():
-        raise InputError(f"CTranslate2 {reason[0]}; {reason[1]}")
-    import ctranslate2
-
-    return ctranslate2
-
-
-def why_not_convertible(model: Any) -> str | None:
-    """What of a model CTranslate2 has no place for; None where it has one for everything."""
-    name = type(model).__name__
-    if not (isinstance(model, TransformerModelBase) and type(model).__module__[:8] == "fairseq."):
-        return f"the architecture {name}"
-    encoder, decoder = model.encoder, model.decoder
-    if getattr(decoder, "adaptive_softmax", None) is not None:
-        return "an adaptive softmax (--adaptive-softmax-cutoff)"
-    layers = [*encoder.layers, *decoder.layers]
-    others = [part for part in (encoder, decoder, *layers) if type(part) not in STOCK]
-    if others or not (encoder.layers and decoder.layers):
-        return f"the architecture {name}" + (f" with {type(others[0]).__name__}" if others else "")
-    for side in (encoder, decoder):
-        if type(side.embed_tokens) is not nn.Embedding:
-            return f"embeddings of the kind {type(side.embed_tokens).__name__}"
-        if side.embed_positions is None:
-            return "a model without positions (--no-token-positional-embeddings)"
-        known = (LearnedPositionalEmbedding, SinusoidalPositionalEmbedding)
-        if not isinstance(side.embed_positions, known):
-            return f"positions of the kind {type(side.embed_positions).__name__}"
-    if any(layer.encoder_attn is None for layer in decoder.layers):
-        return "a decoder without attention to the source (--no-cross-attention)"
-    if decoder.cross_self_attention:
-        return "attention to source and target together (--cross-self-attention)"
-    if any(_activation(layer) is None for layer in layers):
-        return f"the activation {getattr(layers[0].activation_fn, '__name__', 'of this model')}"
-    return next(
-        (f"the weight {n}" for n, _ in model.named_parameters() if not PLACES.fullmatch(n)), None
-    )
-
-
-def _activation(layer: Any) -> str | None:
-    """CTranslate2's name of a layer's activation."""
-    functions = {name: get_activation_fn(name) for name in ACTIVATIONS}
-    return next((ACTIVATIONS[n] for n, f in functions.items() if f is layer.activation_fn), None)
+from .convertible import activation, library
 
 
 def converted(
@@ -114,7 +21,7 @@ def converted(
     """CTranslate2's specification of a model, ready to be saved.
 
     Args:
-        model: one that :func:`why_not_convertible` has nothing against.
+        model: one that :func:`.convertible.why_not_convertible` has nothing against.
         source, target: the names of all tokens, by id; no name stands twice in one of them.
         eos, unk, bos: ids in both vocabularies, whose names there are the same.
         add_source_eos: whether CTranslate2 ends sources itself.
@@ -131,7 +38,7 @@ def converted(
             layer.self_attn.num_heads,
             pre_norm=layer.normalize_before,
             no_final_norm=side.layer_norm is None,
-            activation=getattr(common.Activation, str(_activation(layer))),
+            activation=getattr(common.Activation, str(activation(layer))),
             layernorm_embedding=side.layernorm_embedding is not None,
         )
         embeddings = spec.embeddings

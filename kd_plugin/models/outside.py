@@ -14,7 +14,8 @@ from fairseq.data import data_utils
 from ..data import dictionaries
 from ..errors import InputError
 from ..files.output import new_folder
-from ..host.conversion import converted, library, why_not_convertible
+from ..host.conversion import converted
+from ..host.convertible import library, why_not_convertible
 from ..host.paths import absolute
 from ..teachers.checkpoints import build_model, own_data, read_checkpoint, recorded_dictionaries
 from .parameters import task_of_sizes
