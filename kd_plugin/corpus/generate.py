@@ -33,7 +33,7 @@ def generate(
     device: torch.device | None = None,
     shard: int = 0,
     shards: int = 1,
-    engine: Engine = Engine(),  # noqa: B008
+    engine: Engine | None = None,
 ) -> str:
     """Write one shard of a teacher corpus, or go on with it; see :mod:`.records` for the format.
 
@@ -45,7 +45,7 @@ def generate(
         subset: which subset's sources are translated.
         device: where it computes (default: the CPU).
         shard: of which this is one of ``shards``, from 0.
-        engine: whose search it is.
+        engine: whose search it is (default: ``auto``).
 
     Returns:
         The file and what it holds, in a line.
@@ -57,7 +57,7 @@ def generate(
     pairs = read_subset(task, task.cfg.data, subset)
     rows = shard_rows(len(pairs), shard, shards)
     path = shard_path(output, subset_name(task, subset), shard, shards, ENDING)
-    chosen = settle(engine, task, teacher, search, device, begun_with(path))
+    chosen = settle(engine or Engine(), task, teacher, search, device, begun_with(path))
     settings = {
         "format": 1,
         "subset": subset,
