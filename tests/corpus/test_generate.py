@@ -243,7 +243,7 @@ def test_a_batch_that_is_split_keeps_its_length_limits(
     awkward: Path, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The limit counts the padded batch, so a part of it has the limit of the whole."""
-    limits = ["--max-len-a", "0.5", "--max-len-b", "1", "--max-tokens", "1200"]
+    limits = ["--max-len-a", "0.2", "--max-len-b", "1", "--max-tokens", "1200"]
     run(awkward, teacher, tmp_path / "whole", *limits)
     whole = records(tmp_path / "whole")
     decode = Decoder._decode_batch
