@@ -17,18 +17,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-
-os.environ["OMP_NUM_THREADS"] = "1"
 
 import ctranslate2
 import sacrebleu
@@ -44,7 +40,7 @@ from kd_plugin.models.weights import export
 from kd_plugin.tasks.distillation import DistillationTask
 from kd_plugin.teachers.checkpoints import load_teacher
 
-from .step import machine, pin
+from .measuring import machine, pin, seconds
 
 CPU = torch.device("cpu")
 FAIRSEQ = (500, 1000, 2000, 4000)  # source tokens in a batch
@@ -67,13 +63,6 @@ def arguments() -> argparse.Namespace:
     add("--sentences", type=int, default=3000, help="the first ones of the subset")
     add("--repetitions", type=int, default=5)
     return parser.parse_args()
-
-
-def seconds(work: Callable[[], Any]) -> float:
-    begin = time.process_time()
-    work()
-    spent: float = time.process_time() - begin
-    return spent
 
 
 class Contest:
