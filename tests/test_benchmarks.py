@@ -41,3 +41,14 @@ def test_an_unknown_part_is_named() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert "--only speed is no part; there are small, large, losses" in done.stderr
+
+
+def test_decoding_is_measured(data: Path, teacher: Path) -> None:
+    """Of any checkpoint; it stops where the engines translate differently."""
+    text = data.with_name("bin.text") / "test.yy"
+    command = [sys.executable, "-m", "benchmarks.decoding", str(data), str(teacher)]
+    command += ["--references", str(text), "--beam", "2", "--repetitions", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "| fairseq / our driver, float32 |" in done.stdout
+    assert "| CTranslate2 int8 |" in done.stdout

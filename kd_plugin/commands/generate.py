@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..files.names import COMPUTE_TYPES, ENGINES
 from ..files.shards import parse_shard
 from ..host.ranges import Range, require
 from ..neighbours.mixture import FLAGS
@@ -37,6 +38,10 @@ def add_command(commands: Any) -> None:
     add("--max-len-a", type=float, default=0.0, help="at most a * source length + b tokens ...")
     add("--max-len-b", type=int, default=200, help="... (default: fairseq's, 0 and 200)")
     add("--max-tokens", type=int, default=4000, help="source tokens in a batch (default: 4000)")
+    about = "whose search (default: CTranslate2's where it can, else fairseq's); docs/corpora.md"
+    add("--engine", choices=ENGINES, default="auto", help=about)
+    about = "of CTranslate2's weights; int8 is faster and translates otherwise (default: float32)"
+    add("--compute-type", choices=COMPUTE_TYPES, default="float32", help=about)
     for name, (about, default, _) in FLAGS.items():
         kind = str if default is None else type(default)
         about += "" if default is None else " (default: %(default)s)"
@@ -58,6 +63,7 @@ def run(given: argparse.Namespace) -> None:
             f"--nbest {given.nbest} is more than a --beam of {given.beam} finds; raise --beam"
         )
     from ..corpus.decoding import Search
+    from ..corpus.engines import Engine
     from ..corpus.generate import generate
     from ..host.device import device_of
     from ..tasks.distillation import DistillationTask
@@ -72,4 +78,7 @@ def run(given: argparse.Namespace) -> None:
         given.beam, given.nbest, given.lenpen, given.max_len_a, given.max_len_b, given.max_tokens,
         given.fp16, given.block_size,
     )  # fmt: skip
-    print(generate(task, teacher, search, given.output, given.subset, device, shard, shards))
+    engine = Engine(given.engine, given.compute_type)
+    print(
+        generate(task, teacher, search, given.output, given.subset, device, shard, shards, engine)
+    )

@@ -13,13 +13,14 @@ import fairseq
 import torch
 
 from ..data.subset import fingerprint_of_sources, read_subset
-from ..files.blocks import BlockWriter
+from ..files.blocks import BlockWriter, begun_with
 from ..files.progress import Progress
 from ..files.shards import is_finished, shard_path, shard_rows, subset_name
 from ..files.whole import sha256
 from ..teachers.live import LiveTeacher
 from ..version import versions
-from .decoding import Decoder, Search
+from .decoding import Search
+from .engines import Engine, decoder_of, modules_of, settle
 from .records import ENDING, Record, pack, unpack
 
 
@@ -32,6 +33,7 @@ def generate(
     device: torch.device | None = None,
     shard: int = 0,
     shards: int = 1,
+    engine: Engine | None = None,
 ) -> str:
     """Write one shard of a teacher corpus, or go on with it; see :mod:`.records` for the format.
 
@@ -43,6 +45,7 @@ def generate(
         subset: which subset's sources are translated.
         device: where it computes (default: the CPU).
         shard: of which this is one of ``shards``, from 0.
+        engine: whose search it is (default: ``auto``).
 
     Returns:
         The file and what it holds, in a line.
@@ -54,6 +57,7 @@ def generate(
     pairs = read_subset(task, task.cfg.data, subset)
     rows = shard_rows(len(pairs), shard, shards)
     path = shard_path(output, subset_name(task, subset), shard, shards, ENDING)
+    chosen = settle(engine or Engine(), task, teacher, search, device, begun_with(path))
     settings = {
         "format": 1,
         "subset": subset,
@@ -63,8 +67,9 @@ def generate(
         "dictionary_sha256": task.state.dictionary_sha256,
         "teacher_sha256": teacher.files,
         "search": asdict(search),
+        **chosen,
         "device": device.type,
-        "versions": versions(fairseq, torch),
+        "versions": versions(fairseq, torch, *modules_of(chosen)),
         "shard": f"{shard}/{shards}",
         "rows": [rows.start, rows.stop],
     }
@@ -73,7 +78,7 @@ def generate(
     if is_finished(path, settings):
         return f"{path} is complete: nothing to do"
     work = _Work(task, pairs, rows, teacher.max_positions()[0])
-    decoder = Decoder(task, teacher.models, search, device)
+    decoder = decoder_of(chosen, task, teacher, search, device)
     with BlockWriter(path, settings) as writer:
         _write_blocks(writer, work, decoder, search.block_size)
         counts = sum((Counter(note) for note in writer.notes), Counter[str]())
@@ -164,7 +169,7 @@ def is_repetitive(tokens: Sequence[int], longest: int = 4, times: int = 4) -> bo
     return False
 
 
-def _write_blocks(writer: BlockWriter, work: _Work, decoder: Decoder, size: int) -> None:
+def _write_blocks(writer: BlockWriter, work: _Work, decoder: Any, size: int) -> None:
     done = len(writer.notes)
     if work.repeated:
         for block in writer.blocks():

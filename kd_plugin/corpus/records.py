@@ -31,6 +31,7 @@ from ..files.whole import sha256
 Record = dict[str, Any]
 
 ENDING = "jsonl.gz"
+LEVEL = 6  # of compression: a twentieth larger than with 9, in a third of the time
 LONGEST = 1 << 26  # bytes of a line; one of 100 translations of 1,000 tokens has a hundredth
 AGAIN = "copy it again, or run the command that wrote it again, which redoes it"
 MANIFEST = {"settings": {"source_sha256": SHA256, "dictionary_sha256": {str: SHA256}}}
@@ -41,7 +42,7 @@ UNDECODED = {"reason": str}
 def pack(records: list[Record]) -> bytes:
     """A block of lines, compressed; the same bytes for the same records."""
     lines = (json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records)
-    return gzip.compress("".join(lines).encode(), mtime=0)
+    return gzip.compress("".join(lines).encode(), LEVEL, mtime=0)
 
 
 def unpack(block: bytes) -> Iterator[Record]:

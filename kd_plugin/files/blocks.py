@@ -23,6 +23,9 @@ from .output import explained, way_out
 from .schema import COUNT, SHA256, Shape, parse, read_json
 from .whole import difference, to_json, write_atomically
 
+BEGUN = {"settings": str}  # the first line of a journal
+UNSAID = {"engine": "fairseq"}  # settings of files that are older than the setting
+
 
 def manifest_path(path: Path) -> Path:
     """Where the manifest of a finished file is."""
@@ -41,6 +44,18 @@ def read_manifest(path: Path, shape: Shape = dict) -> dict[str, Any] | None:
     way_out = f"copy it again, or run the command that wrote {path.name} again, which redoes it"
     found: dict[str, Any] = read_json(manifest, shape, way_out)
     return found
+
+
+def begun_with(path: Path) -> dict[str, Any] | None:
+    """The settings with which a file was finished, or begun; None where nothing tells them."""
+    try:
+        if manifest := read_manifest(path, {"settings": dict}):
+            return dict(manifest["settings"])
+        with open(_beside(path, "journal"), "rb") as journal:
+            begun: dict[str, Any] = parse(parse(journal.readline(), BEGUN)["settings"], dict)
+            return begun
+    except (OSError, ValueError):  # whoever opens it for writing says what is wrong
+        return None
 
 
 class BlockWriter:
@@ -155,13 +170,13 @@ class BlockWriter:
     def _require_same(self, line: bytes, settings: str) -> None:
         journal = _beside(self.path, "journal")
         try:
-            begun = parse(line, {"settings": str})["settings"]
+            begun = parse(line, BEGUN)["settings"]
             theirs, ours = parse(begun, dict), json.loads(settings)
         except ValueError as error:
             raise InputError(
                 f"{journal} is damaged ({error}); remove it to begin {self.path.name} anew"
             ) from None
-        if found := difference(theirs, ours):
+        if found := difference({**UNSAID, **theirs}, {**UNSAID, **ours}):
             raise InputError(
                 f"{self.path} was begun with {found}; repeat the first command, give another "
                 f"--output, or remove {journal} to begin anew"

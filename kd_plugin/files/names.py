@@ -9,6 +9,10 @@ TAILS = ("renormalise", "uniform", "ghost")  # what a store's tokens that were n
 KEYS = ("output", "ffn-input")  # of a datastore: knn-box and kNN-KD; Khandelwal et al. (2021)
 SUBWORDS = ("sentencepiece", "subword-nmt", "none")  # what cut a corpus's words; none: nothing did
 FORMATS = ("lines", "jsonl", "nbest")  # of hypotheses that another program wrote
+ENGINES = ("auto", "fairseq", "ctranslate2")  # of the search of generate
+COMPUTE_TYPES = ("float32", "int8")  # of its weights; --fp16 asks for float16
+QUANTIZATIONS = ("int8", "int16", "float16")  # of an exported student
+EXPORTS = ("fairseq", "ctranslate2")
 CHECKPOINT_RULES = "last, average:K with K checkpoints, or best-bleu"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .blocks import manifest_path, read_manifest
+from .blocks import UNSAID, manifest_path, read_manifest
 from .output import explained
 from .schema import COUNT, SHA256
 from .whole import difference, sha256
@@ -63,7 +63,8 @@ def is_finished(path: Path, settings: Mapping[str, Any]) -> bool:
         manifest = read_manifest(path, MANIFEST)
         if manifest is None:
             return False
-        asked = {name: manifest["settings"].get(name) for name in settings}
+        made = {**UNSAID, **manifest["settings"]}
+        asked = {name: made.get(name) for name in settings}
         if found := difference(asked, settings):
             raise OtherSettingsError(
                 f"{path} is complete and was made with {found}: give another --output"
@@ -151,7 +152,8 @@ def _require_one_command(shards: Shards, command: str) -> None:
 
 def _common(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that all shards of a piece of work share."""
-    return {key: value for key, value in manifest["settings"].items() if key not in OWN}
+    settings = {**UNSAID, **manifest["settings"]}
+    return {key: value for key, value in settings.items() if key not in OWN}
 
 
 def _require_all_rows(shards: Shards, command: str) -> None:

@@ -115,7 +115,7 @@ def _check_languages(state: Any, cfg: Any, task: Any, teacher_data: str | None, 
     theirs = (getattr(cfg.task, "source_lang", None), getattr(cfg.task, "target_lang", None))
     if None in theirs and len(recorded) == 2:
         theirs = (recorded[0], recorded[1])
-    folder = absolute(teacher_data) if teacher_data else _own_data(cfg)
+    folder = absolute(teacher_data) if teacher_data else own_data(cfg)
     if None in theirs and folder and os.path.isdir(folder):
         theirs = tuple(data_utils.infer_language_pair(folder))
     if None in theirs:
@@ -145,7 +145,7 @@ def _check_dictionaries(
 ) -> bool:
     """Compare by content where it can be read; True when both sides are proven equal."""
     recorded = recorded_dictionaries(state)
-    folder = absolute(teacher_data) if teacher_data else _own_data(cfg)
+    folder = absolute(teacher_data) if teacher_data else own_data(cfg)
     proven = True
     for language, ours in task.languages():
         theirs = dictionaries.load_dictionary(folder, language) if folder else None
@@ -167,7 +167,7 @@ def _check_dictionaries(
     return proven
 
 
-def _own_data(cfg: Any) -> str | None:
+def own_data(cfg: Any) -> str | None:
     """The folder that the checkpoint says it was trained from, where it still exists."""
     data = getattr(cfg.task, "data", None)
     folder = absolute(split_paths(data)[0]) if data else None

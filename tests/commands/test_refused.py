@@ -94,6 +94,11 @@ average TEACHER --output FILE: exists; give another, or remove it
 average TEACHER --output TEACHER: exists; give another, or remove it
 average nothing.pt --output OUT: does not exist
 average TEACHER --output FOLDER: exists; give another
+generate DATA --path TEACHER:TEACHER --output OUT --engine ctranslate2: give one checkpoint, or give
+export TEACHER OUT --format ctranslate2 --data NOTHING: is no folder; give --data, the folder with
+export TEACHER FOLDER --format ctranslate2: exists; give another
+export TEACHER OUT --format ctranslate2 --subwords FILE: is no model of SentencePiece; give the one
+export TEACHER OUT --subwords FILE: --subwords is of --format ctranslate2; give that
 export TEACHER TEACHER: exists; give another
 export TEACHER FOLDER: exists; give another
 export TEACHER FILE/deep: cannot be written

@@ -19,6 +19,7 @@ from fairseq.models.transformer import TransformerDecoderBase, TransformerEncode
 from fairseq_cli import generate as fairseq_generate
 
 from kd_plugin.commands import cli
+from kd_plugin.corpus.decoding import Decoder
 from kd_plugin.corpus.generate import is_repetitive
 from kd_plugin.corpus.records import find_corpus, pack, read_corpus, unpack
 from kd_plugin.files.blocks import read_manifest
@@ -27,7 +28,10 @@ from kd_plugin.tasks import DistillationTask
 from .. import support
 
 NAME = "train.xx-yy"
-SEARCH = ["--beam", "3", "--nbest", "2", "--max-len-b", "12", "--max-tokens", "40", "--cpu"]
+SEARCH = [
+    *("--beam", "3", "--nbest", "2", "--max-len-b", "12", "--max-tokens", "40", "--cpu"),
+    *("--engine", "fairseq"),  # test_engines.py has the other
+]
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +94,7 @@ def test_translations_are_those_of_fairseq_generate(
     command = [
         "fairseq-generate", str(awkward), "--user-dir", support.USER_DIR, "--path", str(teacher),
         "--gen-subset", "train", "--scoring", "sacrebleu", "--required-batch-size-multiple", "1",
-        "--skip-invalid-size-inputs-valid-test", *SEARCH,
+        "--skip-invalid-size-inputs-valid-test", *SEARCH[:-2],
     ]  # fmt: skip
     command[command.index("--max-tokens") + 1] = "1200"
     monkeypatch.setattr(sys, "argv", command)
@@ -233,6 +237,27 @@ def test_probabilities_that_are_no_numbers_cost_their_sentence_only(
             ]
     assert failed > 5
     assert find_corpus(tmp_path, NAME)[0][1]["counts"]["undecoded: scores not finite"] == failed
+
+
+def test_a_batch_that_is_split_keeps_its_length_limits(
+    awkward: Path, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit counts the padded batch, so a part of it has the limit of the whole."""
+    limits = ["--max-len-a", "0.2", "--max-len-b", "1", "--max-tokens", "1200"]
+    run(awkward, teacher, tmp_path / "whole", *limits)
+    whole = records(tmp_path / "whole")
+    decode = Decoder._decode_batch
+
+    def only_one(self: Any, sample: Any) -> Any:
+        if len(sample["id"]) > 1:
+            raise AssertionError
+        return decode(self, sample)
+
+    monkeypatch.setattr(Decoder, "_decode_batch", only_one)
+    run(awkward, teacher, tmp_path / "split", *limits)
+    for ours, theirs in zip(records(tmp_path / "split"), whole, strict=True):
+        for h, reference in zip(ours["hypotheses"], theirs["hypotheses"], strict=True):
+            assert h["tokens"] == reference["tokens"]
 
 
 def test_several_teachers(
