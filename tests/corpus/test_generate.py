@@ -166,7 +166,7 @@ def test_a_finished_corpus_is_left_alone(
     assert "is complete: nothing to do" in capsys.readouterr().out
     assert path.stat().st_mtime_ns == before
     with pytest.raises(
-        SystemExit, match=r"made with search\.lenpen 1\.0; this command says 0\.5: give"
+        SystemExit, match=r"made with search\.lenpen 1\.0 and this command says 0\.5: give"
     ):
         run(awkward, teacher, whole, "--block-size", "7", "--lenpen", "0.5")
 
