@@ -20,6 +20,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 from kd_plugin.files.whole import to_json, write_atomically
@@ -44,6 +45,7 @@ def parts(given: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Ite
     """Each part of the suite by its name."""
     quick, n = given.quick, given.repetitions
 
+    @cache
     def bench(size: Size) -> Workbench:
         return Workbench(folder / f"{size.layers}x{size.dim}", size)
 

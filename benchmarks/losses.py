@@ -7,11 +7,11 @@ loss in chunks, where they are installed.
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -45,18 +45,21 @@ Loss = Callable[[], torch.Tensor]
 class Problem:
     """Random features, matrix, gold tokens, and a teacher: whole, and its likeliest tokens."""
 
-    def __init__(self, shape: Shape, kept: int = 8, epsilon: float = 0.1):
-        """The same numbers for the same shape."""
+    def __init__(self, shape: Shape, kept: int = 8, epsilon: float = 0.1, whole: bool = True):
+        """The same numbers for the same shape; only the kept ones where not ``whole``."""
         self.epsilon = epsilon
         torch.manual_seed(1)
         n, d, v = shape.tokens, shape.width, shape.vocabulary
         self.h = torch.randn(n, d, requires_grad=True)
-        self.w = (torch.randn(v, d) / d**0.5).requires_grad_()
+        self.w = torch.randn(v, d).div_(d**0.5).requires_grad_()
         self.gold = torch.randint(v, (n,))
-        self.teacher_h, self.teacher_w = torch.randn(n, d), torch.randn(v, d) / d**0.5
-        self.log_q = (torch.randn(n, v) * 2).log_softmax(-1)
-        best = self.log_q.topk(min(kept, v))
-        self.kept, self.kept_log_q = best.indices, best.values.log_softmax(-1)
+        self.log_q = torch.empty(0)
+        if whole:
+            self.teacher_h, self.teacher_w = torch.randn(n, d), torch.randn(v, d) / d**0.5
+            self.log_q = (torch.randn(n, v) * 2).log_softmax(-1)
+        k = min(kept, v)
+        self.kept = torch.randint(v // k, (n, k)) + torch.arange(k) * (v // k)  # k different ones
+        self.kept_log_q = torch.randn(n, k).log_softmax(-1)
 
     def gradients(self, loss: Loss) -> list[torch.Tensor]:
         """The loss and the gradients of features and matrix."""
@@ -222,20 +225,23 @@ def memory(shape: Shape) -> Row:
     }
 
 
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _megabytes(name: str) -> float:
+    """VmRSS is what the process holds now, VmHWM the most since it was set back; of Linux."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in status if line.startswith(name))
+    return int(line.split()[1]) / 1024
 
 
 def main() -> None:
     """In the process whose memory is measured."""
     name, *numbers = sys.argv[1:]
     torch.set_num_threads(1)
-    problem = Problem(Shape(*map(int, numbers)))
-    problem.log_q = torch.empty(0)
-    before = _peak()
+    problem = Problem(Shape(*map(int, numbers)), whole=False)
+    Path("/proc/self/clear_refs").write_text("5")  # sets the peak back
+    before = _megabytes("VmRSS")
     value = problem.stored(name == "dense")
     torch.autograd.backward(value)
-    print(value.item(), round(_peak() - before, 1))
+    print(value.item(), round(_megabytes("VmHWM") - before, 1))
 
 
 if __name__ == "__main__":
