@@ -42,7 +42,11 @@ def cases(bench: Workbench) -> Iterator[Case]:
     live = ("--teacher-path", str(bench.teacher))
     text = ("--distilled-data", str(bench.data))
     near = ("--teacher-store", bench.neighbours(8))
-    yield Case("S3", "word_kd, `--kd-weight 0`", (*OURS, "word_kd", "--kd-weight", "0"))
+    yield Case(
+        "S3",
+        "word_kd, `--kd-weight 0`",
+        (*OURS, "word_kd", "--nll-weight", "1", "--kd-weight", "0"),
+    )
     yield Case("S1, S2", "word_kd, store of 8", (*OURS, "word_kd", *BOTH, *top8))
     yield Case("S4", "word_kd, teacher in memory", (*OURS, "word_kd", *BOTH, *live), teacher=1)
     yield Case(
