@@ -48,11 +48,11 @@ def faiss() -> Any:
 def index_factory(keys: int, width: int) -> str:
     """faiss' name of the default index: inverted lists, and a byte for each number of a key.
 
-    About 2 sqrt(n) lists, each with enough keys to train on. Where the codes would take more than
+    About sqrt(n) lists, each with enough keys to train on. Where the codes would take more than
     ``MEMORY``, fast-scan product codes of a quarter of a byte for each number, which find fewer of
     the true neighbours. Sizes are ours, chosen by the table of docs/stores.md.
     """
-    lists = 2 ** max(0, round(math.log2(2 * math.sqrt(keys))))
+    lists = 2 ** max(0, round(math.log2(math.sqrt(keys))))
     while lists > 1 and lists * POINTS > keys:
         lists //= 2
     if keys * width <= MEMORY:
