@@ -293,7 +293,9 @@ def test_corpora_from_before_there_were_engines(
     capsys.readouterr()
     run(awkward, teacher, output, "--shard", "0/2")
     assert "is complete: nothing to do" in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="made with engine fairseq and this command says ctranslate2"):
+    with pytest.raises(
+        SystemExit, match="made with engine fairseq and this command says ctranslate2"
+    ):
         run(awkward, teacher, output, "--shard", "0/2", "--engine", "ctranslate2")
     run(awkward, teacher, output, "--shard", "1/2", "--engine", "fairseq")
     assert len(records(output)) == 80
