@@ -6,11 +6,11 @@
 #
 #   FROM       folder with the raw train, valid and test files of --data's languages
 #   OUTPUT     gets everything: data, teacher, corpora, store, students, translations, table
-#   --data     a data set of configs/data whose training set is half1 and whose second test set is half2
-#              (default: tatoeba-halves)
+#   --data     a data set of configs/data whose training set is half1 and whose last test set is half2
+#              (default: tatoeba-halves); the test sets before it are scored as one
 #   --seeds    students of each kind (default: 3)
 #   --updates  of each student (default: what the student's file says)
-#   --teacher, --student  model files (default: configs/models/tatoeba-*.args)
+#   --teacher, --student  model files (default: configs/models/DATA-teacher.args and DATA-student.args)
 #
 # The training set is cut in halves by source. The teacher learns half 1 and translates both. Students:
 #   none       the references of half 1
@@ -21,13 +21,13 @@
 # `none`, and what `none` gains when its updates are doubled (one seed). Run again it resumes.
 #
 # example: ./scripts/study_extra_source.sh tatoeba work/tatoeba
+# example: ./scripts/study_extra_source.sh multi30k work/multi30k --data multi30k-halves
 
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 [ "${1:-}" != --help ] || show_help
 [ "$#" -ge 2 ] || die "give FROM and OUTPUT; see --help"
-from="$1" output="$2" data=tatoeba-halves seeds=3 updates=""
-teacher="$ROOT/configs/models/tatoeba-teacher.args" student="$ROOT/configs/models/tatoeba-student.args"
+from="$1" output="$2" data=tatoeba-halves seeds=3 updates="" teacher="" student=""
 shift 2
 while [ "$#" -gt 0 ]; do
     case "$1" in
@@ -40,24 +40,43 @@ while [ "$#" -gt 0 ]; do
     esac
     shift 2
 done
+teacher="${teacher:-$ROOT/configs/models/$data-teacher.args}"
+student="${student:-$ROOT/configs/models/$data-student.args}"
 mapfile -t flags < <(read_flags "$student")
 updates="${updates:-$(last_value --max-update "${flags[@]}")}"
 export OMP_NUM_THREADS=1
 lock "$output"
 
-read -r source target < <(python -c '
+read -r source target count < <(python -c '
 import sys, yaml
-print(*yaml.safe_load(open(sys.argv[1]))["languages"])' "$ROOT/configs/data/$data.yaml")
+data = yaml.safe_load(open(sys.argv[1]))
+print(*data["languages"], len(data["tests"]))' "$ROOT/configs/data/$data.yaml")
 python "$ROOT/scripts/halves.py" "$from" "$output/raw" train "$source" "$target"
 child "$ROOT/scripts/prepare_data.sh" "$data" "$output/data" --from "$output/raw"
 bin="$output/data/bin"
 search=(--max-len-a 2 --max-len-b 10)
 
-translate() { # translate NAME: the test set, by beam 5 and greedily
-    local beam
+# fairseq numbers the test sets: test, test1, test2, ...; the last one is half 2.
+tests=(test) half2="test$((count - 1))" references="$output/references.$target"
+for ((number = 1; number < count - 1; number++)); do tests+=("test$number"); done
+join() { # join OUTPUT FILES...: lines of several files, one behind the other
+    cat "${@:2}" > "$1.partial"
+    mv "$1.partial" "$1"
+}
+mapfile -t files < <(printf "$output/data/text/raw/%s.$target\n" "${tests[@]}")
+join "$references" "${files[@]}"
+
+translate() { # translate NAME: the test sets, by beam 5 and greedily
+    local beam subset parts
+    mkdir -p "$output/translations"
     for beam in 5 1; do
-        child "$ROOT/scripts/translate.sh" "$bin" "$output/$1/checkpoint_last.pt" test \
-            "$output/$1.beam$beam" --beam "$beam" "${search[@]}"
+        parts=()
+        for subset in "${tests[@]}"; do
+            parts+=("$output/translations/$1.$subset.beam$beam")
+            child "$ROOT/scripts/translate.sh" "$bin" "$output/$1/checkpoint_last.pt" "$subset" \
+                "${parts[-1]}" --beam "$beam" "${search[@]}"
+        done
+        join "$output/$1.beam$beam" "${parts[@]}"
     done
 }
 train() { # train NAME DATA SEED FLAGS...
@@ -71,7 +90,7 @@ score() { # score BEAM NAME=SYSTEM...: BLEU and chrF of the runs of each kind
     local beam="$1" systems=() kind
     shift
     for kind in "$@"; do systems+=(--system "$kind=$(runs "$kind" "$beam")"); done
-    fairseq-kd score --references "$output/data/text/raw/test.$target" --baseline none \
+    fairseq-kd score --references "$references" --baseline none \
         "${systems[@]}" --checkpoint-rule last --paired --json "$output/scores.beam$beam.json"
 }
 runs() {
@@ -89,23 +108,23 @@ train doubled "$bin" 1 --max-update $((2 * updates))
 echo "gates: the teacher above none, and none with its updates doubled" >&2
 score 5 none doubled teacher
 
-for subset in train test1; do
+for subset in train "$half2"; do
     child fairseq-kd generate "$bin" --path "$output/teacher/checkpoint_last.pt" \
         --subset "$subset" --beam 5 "${search[@]}" --output "$output/corpus"
     [ -e "$output/$subset.kd" ] ||
         child fairseq-kd binarise "$output/corpus" "$bin" --subset "$subset" --output "$output/$subset.kd"
 done
-join() { # join FIRST NAME: FIRST's training set, and the teacher's text of half 2 behind it
+add_half2() { # add_half2 FIRST NAME: FIRST's training set, and the teacher's text of half 2 behind it
     local file
     [ -e "$output/$2" ] && return
     cp -r "$1" "$output/$2.partial"
-    for file in "$output"/test1.kd/test1.*; do
-        cp "$file" "$output/$2.partial/train1${file##*/test1}"
+    for file in "$output/$half2.kd/$half2".*; do
+        cp "$file" "$output/$2.partial/train1${file##*/"$half2"}"
     done
     mv "$output/$2.partial" "$output/$2"
 }
-join "$bin" gold+kd.bin
-join "$output/train.kd" kd.bin
+add_half2 "$bin" gold+kd.bin
+add_half2 "$output/train.kd" kd.bin
 child fairseq-kd cache "$output/gold+kd.bin" --path "$output/teacher/checkpoint_last.pt" \
     --subset train,train1,valid --top-k 8 --output "$output/store"
 
