@@ -3,8 +3,8 @@
 usage: python -m benchmarks [--only NAME ...] [--repetitions N] [--quick] [--results FILE]
                             [--datastore FOLDER]
 
-Parts: small and large (whole steps of two models), malloc (small again, where the variables of
-scripts/common.sh are set), losses, curves, memory, stores, and index, which needs a datastore of
+Parts: small and large (whole steps of two models), malloc (small again, with the memory settings of
+scripts/common.sh), losses, curves, memory, stores, and index, which needs a datastore of
 real keys. What is measured replaces the rows of that part in FILE (default:
 benchmarks/results.json); the others stay. `python -m benchmarks.tables` writes the page from it.
 ``--quick`` runs every part once with tiny sizes and writes nothing unless FILE is given: it shows
@@ -16,29 +16,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
-from kd_plugin.files.whole import to_json, write_atomically
-
 from . import index, losses, steps, stores
-from .measuring import Row, commit, installed, machine, pin
+from .measuring import RESULTS, Row, keep, pin
 from .workbench import LARGE, SMALL, TINY, Size, Workbench
 
-RESULTS = Path(__file__).with_name("results.json")
-PACKAGES = (
-    "torch",
-    "fairseq-fixed",
-    "fairseq",
-    "numpy",
-    "faiss-cpu",
-    "liger-kernel",
-    "cut-cross-entropy",
-)
+ROOT = Path(__file__).parent.parent
 
 
 def parts(given: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Iterator[Row]]]:
@@ -56,21 +45,30 @@ def parts(given: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Ite
     def memory() -> Iterator[Row]:
         yield losses.memory(losses.QUICK_MEMORY if quick else losses.MEMORY)
 
+    def malloc() -> Iterator[Row]:
+        if "MALLOC_TOP_PAD_" in os.environ:
+            yield from steps.measure(bench(small), n)
+            return
+        results = folder / "malloc.json"
+        again = [sys.executable, "-m", "benchmarks", "--only", "malloc", "--repetitions", str(n)]
+        inside = ["bash", "-c", '. scripts/common.sh; "$@"', "scripts/common.sh"]
+        subprocess.run([*inside, *again, "--results", results], cwd=ROOT, check=True)
+        yield from json.loads(results.read_text())["malloc"]["rows"]
+
     small, large = (TINY, TINY) if quick else (SMALL, LARGE)
     everything = {
         "small": lambda: steps.measure(bench(small), n),
         "large": lambda: steps.measure(bench(large), n),
-        "malloc": lambda: steps.measure(bench(small), n),
+        "malloc": malloc,
         "losses": all_losses,
         "curves": lambda: losses.curves(quick, n),
         "memory": memory,
         "stores": lambda: stores.measure(bench(large), n),
         "index": lambda: index.measure(given.datastore, quick),
     }
-    unwanted = ["large"] if quick else []
-    if quick or "MALLOC_TOP_PAD_" not in os.environ:
-        unwanted.append("malloc")
-    return {name: part for name, part in everything.items() if name not in unwanted}
+    if quick:
+        del everything["large"], everything["malloc"]
+    return everything
 
 
 def main() -> None:
@@ -89,7 +87,6 @@ def main() -> None:
         given.repetitions = 1
     pin()
     results = given.results or (None if given.quick else RESULTS)
-    known = json.loads(results.read_text()) if results and results.exists() else {}
     with tempfile.TemporaryDirectory() as temporary:
         chosen = parts(given, Path(temporary))
         for name in given.only or chosen:
@@ -99,15 +96,8 @@ def main() -> None:
             for row in chosen[name]():
                 print(name, json.dumps(row), flush=True)
                 rows.append(row)
-            known[name] = {
-                "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
-                "machine": f"{machine()}, one thread",
-                "commit": commit(),
-                "versions": installed(*PACKAGES),
-                "rows": rows,
-            }
-            if results:
-                write_atomically(results, to_json(known))
+            if results and rows:
+                keep(name, rows, results)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,11 @@ of CTranslate2 at its fastest. For each checkpoint: BLEU, size as exported, and 
 precision. Everything is interleaved, on one thread pinned to one core; seconds are the processor's,
 so that other work on the machine counts little.
 
+The ratios replace the part `decoding` of FILE (default: benchmarks/results.json), from which
+`python -m benchmarks.tables` writes docs/benchmarks.md; the rest is printed.
+
 usage: python -m benchmarks.decoding DATA CHECKPOINT... --references FILE [--beam 5 ...]
+                                     [--results FILE]
 
   python -m benchmarks.decoding mine/bin mine/teacher/checkpoint_best.pt \\
       mine/word_kd/checkpoint_last.pt --references mine/text/raw/test.en
@@ -40,7 +44,7 @@ from kd_plugin.models.weights import export
 from kd_plugin.tasks.distillation import DistillationTask
 from kd_plugin.teachers.checkpoints import load_teacher
 
-from .measuring import machine, pin, seconds
+from .measuring import RESULTS, Row, keep, machine, pin, ratio_row, seconds
 
 CPU = torch.device("cpu")
 FAIRSEQ = (500, 1000, 2000, 4000)  # source tokens in a batch
@@ -62,6 +66,7 @@ def arguments() -> argparse.Namespace:
     add("--max-len-b", type=int, default=10)
     add("--sentences", type=int, default=3000, help="the first ones of the subset")
     add("--repetitions", type=int, default=5)
+    add("--results", type=Path, default=RESULTS)
     return parser.parse_args()
 
 
@@ -93,6 +98,13 @@ class Contest:
         found = self.decoders[engine].decode(self.pairs, self.rows)
         self.found[engine] = found
         return [{"id": row, "hypotheses": found[row]} for row in self.rows]
+
+    def told(self) -> str:
+        """Model and search, for a table."""
+        cfg = self.models()[0].cfg
+        layers = f"{cfg.encoder.layers}+{cfg.decoder.layers}x{cfg.decoder.embed_dim}"
+        vocabulary = len(self.task.target_dictionary)
+        return f"{layers}, V {vocabulary:,}, {len(self.rows):,} sentences, beam {self.search.beam}"
 
     def same(self, engine: str) -> float:
         """Share of sentences whose best translation is fairseq's."""
@@ -158,7 +170,7 @@ def told(values: Sequence[float], digits: int = 3) -> str:
     return f"{middle:.{digits}f} ({least:.{digits}f}-{most:.{digits}f})"
 
 
-def speeds(contest: Contest, repetitions: int) -> None:
+def speeds(contest: Contest, repetitions: int) -> list[Row]:
     """The ratios of one checkpoint."""
     size = contest.take_fastest_batch()
     print(f"fairseq's fastest batch: {size} source tokens\n")
@@ -171,21 +183,22 @@ def speeds(contest: Contest, repetitions: int) -> None:
         for name, run in runs.items():
             times[name].append(run())
 
-    def ratio(above: str, below: str) -> str:
-        return told([a / b for a, b in zip(times[above], times[below])])
+    def row(what: str, above: str, ours: str) -> Row:
+        both = zip(times[ours], times[above])
+        return ratio_row(both, 1, what=what, model=contest.told())
 
-    print("| what | ratio (range) | best translation is fairseq's |\n|---|---|---|")
+    rows = []
     for precision in PRECISIONS:
         ours = f"CTranslate2 {precision}"
-        faster = ratio("fairseq float32", ours)
-        print(f"| fairseq / our driver, {precision} | {faster} | {contest.same(ours):.2%} |")
+        equal = f"{contest.same(ours):.2%} of the best translations are fairseq's"
+        rows.append(row(f"fairseq / our driver, {precision}; {equal}", "fairseq float32", ours))
     for precision in PRECISIONS:
         for name in ("the same calls", "one bare call"):
-            share = ratio(f"{name}, {precision}", f"CTranslate2 {precision}")
-            print(f"| {name} of CTranslate2 / our driver, {precision} | {share} | |")
-    print("\n| | seconds (range) |\n|---|---|")
-    for name, values in times.items():
-        print(f"| {name} | {told(values, 2)} |")
+            what = f"{name} of CTranslate2 / our driver, {precision}"
+            rows.append(row(what, f"{name}, {precision}", f"CTranslate2 {precision}"))
+    for each in rows:
+        print(f"{each['what']}: {each['ratio']:.3f}")
+    return rows
 
 
 def megabytes(contest: Contest, engine: str) -> float:
@@ -245,7 +258,8 @@ def main() -> None:
         f"; {len(first.rows)} sentences, beam {given.beam}, {given.repetitions} repetitions\n"
     )
     with contextlib.redirect_stderr(io.StringIO()):
-        speeds(first, given.repetitions)
+        rows = speeds(first, given.repetitions)
+        keep("decoding", rows, given.results, "benchmarks.decoding")
         models(contests, given.references, given.repetitions)
 
 

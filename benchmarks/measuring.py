@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import platform
+import shlex
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -14,7 +17,14 @@ from typing import Any
 
 import torch
 
+from kd_plugin.files.whole import to_json, write_atomically
+
 Row = dict[str, Any]
+RESULTS = Path(__file__).with_name("results.json")
+PACKAGES = (
+    *("torch", "fairseq-fixed", "fairseq", "numpy", "faiss-cpu", "ctranslate2"),
+    *("liger-kernel", "cut-cross-entropy"),
+)
 
 
 def pin() -> None:
@@ -54,6 +64,19 @@ def ratio_row(times: Iterable[tuple[float, float]], steps: int, **what: Any) -> 
     }
 
 
+def keep(name: str, rows: Sequence[Row], results: Path, module: str = "benchmarks") -> None:
+    """Put a part's rows into the file of results, with what measured them; other parts stay."""
+    known = json.loads(results.read_text()) if results.exists() else {}
+    known[name] = {
+        "command": shlex.join(["python", "-m", module, *sys.argv[1:]]),
+        "machine": f"{machine()}, one thread",
+        "commit": commit(),
+        "versions": installed(),
+        "rows": list(rows),
+    }
+    write_atomically(results, to_json(known))
+
+
 def _median(values: Iterable[float]) -> float:
     return round(statistics.median(values), 6)
 
@@ -76,12 +99,12 @@ def commit() -> str:
     return name + "+" * bool(changed.strip())
 
 
-def installed(*names: str) -> dict[str, str]:
-    """The versions of packages; those that are missing are left out."""
+def installed() -> dict[str, str]:
+    """The versions of the packages that matter; those that are missing are left out."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}
-    for name in names:
+    for name in PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

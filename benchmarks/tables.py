@@ -13,7 +13,7 @@ from typing import Any
 
 from kd_plugin.files.whole import write_atomically
 
-from .__main__ import RESULTS
+from .measuring import RESULTS
 
 PAGE = RESULTS.parent.parent / "docs" / "benchmarks.md"
 PICTURE = PAGE.with_name("benchmarks.svg")
@@ -26,9 +26,9 @@ def table(part: dict[str, Any]) -> str:
     lines = ["| " + " | ".join(COLUMNS) + " |", "|---|---|---:|---:|---:|---:|"]
     for row in part["rows"]:
         scatter = " ({:.3f}-{:.3f})".format(*row["range"]) if "range" in row else ""
-        floor = row.get("floor")
+        floor, name = row.get("floor"), f" ({row['id']})" if "id" in row else ""
         lines.append(
-            f"| {row['what']} ({row['id']}) | {row['model']} | {row['ratio']:.3f}{scatter} "
+            f"| {row['what']}{name} | {row['model']} | {row['ratio']:.3f}{scatter} "
             f"| {'' if floor is None else f'{floor:.3f}'} "
             f"| {'' if floor is None else format(row['ratio'] / floor, '.3f')} | {cost(row)} |"
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import random
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,12 +121,11 @@ def write_data(folder: Path, size: Size) -> Path:
             for _ in range(size.sentences)
         )
         (folder / f"train.{code}").write_text("\n".join(sentences) + "\n")
-    sys.argv = [
-        *("fairseq-preprocess", "-s", "de", "-t", "en", "--trainpref", str(folder / "train")),
-        *("--destdir", str(folder / "bin"), "--joined-dictionary"),
-        *("--srcdict", str(folder / "dict.txt")),
+    words = [
+        *("-s", "de", "-t", "en", "--trainpref", str(folder / "train"), "--joined-dictionary"),
+        *("--destdir", str(folder / "bin"), "--srcdict", str(folder / "dict.txt")),
     ]
-    preprocess.cli_main()
+    preprocess.main(options.get_preprocessing_parser().parse_args(words))
     return folder / "bin"
 
 

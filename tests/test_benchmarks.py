@@ -40,15 +40,19 @@ def test_an_unknown_part_is_named() -> None:
     command = [sys.executable, "-m", "benchmarks", "--only", "speed"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "--only speed is no part; there are small, large, losses" in done.stderr
+    assert "--only speed is no part; there are small, large, malloc" in done.stderr
 
 
-def test_decoding_is_measured(data: Path, teacher: Path) -> None:
+def test_decoding_is_measured(data: Path, teacher: Path, tmp_path: Path) -> None:
     """Of any checkpoint; it stops where the engines translate differently."""
+    results = tmp_path / "results.json"
     text = data.with_name("bin.text") / "test.yy"
     command = [sys.executable, "-m", "benchmarks.decoding", str(data), str(teacher)]
     command += ["--references", str(text), "--beam", "2", "--repetitions", "1"]
+    command += ["--results", str(results)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "| fairseq / our driver, float32 |" in done.stdout
+    rows = json.loads(results.read_text())["decoding"]["rows"]
+    assert len(rows) == 6
+    assert rows[0]["what"].startswith("fairseq / our driver, float32; 100.00% of the best")
     assert "| CTranslate2 int8 |" in done.stdout

@@ -22,7 +22,8 @@ from ..host.projection import why_not_a_product
 from ..host.ranges import check_ranges
 from ..ops import SmoothedNLL, Term
 from ..ops.linear import LEAST_ROWS, chunk_rows
-from ..tasks.distillation import DistillationTask, TeacherConfig
+from ..tasks.config import TeacherConfig
+from ..tasks.distillation import DistillationTask
 from ..teachers import AllRows, WholeBelief
 from .config import VOCABULARY, DistillationConfig, check_weights, signature
 from .lesson import learn

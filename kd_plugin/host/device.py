@@ -54,3 +54,17 @@ def require_precision(cfg: Any) -> None:
         raise InputError(
             f"--fp16 trains on a GPU, and {without}; leave --fp16 (--memory-efficient-fp16) out"
         )
+
+
+def require_finite(loss: torch.Tensor, update_num: int) -> None:
+    """Refuse to go on from a loss that is no number.
+
+    Raises:
+        InputError: it is infinite or NaN.
+    """
+    if not torch.isfinite(loss).all():
+        raise InputError(
+            f"the loss is {loss.sum().item()} at update {update_num + 1}: training has diverged. "
+            "Start again, from a checkpoint before it or anew, with a lower --lr, a longer "
+            "--warmup-updates, or --clip-norm 1"
+        )

@@ -3,95 +3,34 @@
 import functools
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Optional, TypeVar
 
-import torch
 from fairseq.data import LanguagePairDataset
-from fairseq.dataclass import FairseqDataclass
 from fairseq.distributed.utils import get_data_parallel_world_size
 from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import register_task
-from fairseq.tasks.translation import (
-    TranslationConfig,
-    TranslationTask,
-    load_langpair_dataset,
-)
+from fairseq.tasks.translation import TranslationTask, load_langpair_dataset
 from fairseq.utils import resolve_max_positions, split_paths
-from omegaconf import II
 
 from ..data import dictionaries
 from ..data.subset import require_binarised
 from ..data.two_targets import with_second_target
 from ..errors import InputError
 from ..host.decode_hook import add_decode_hook, width_of_states
-from ..host.device import require_precision
+from ..host.device import require_finite, require_precision
 from ..host.paths import absolute
 from ..host.projection import why_not_a_product
 from ..host.ranges import check_ranges
 from ..neighbours.knnmt import translate_with_neighbours
-from ..neighbours.mixture import FLAGS
 from ..teachers.checkpoints import load_teacher
 from ..teachers.live import LiveTeacher
 from ..teachers.positions import require_positions
 from ..teachers.stored import TeacherStore
+from .config import DistillationTaskConfig, TeacherConfig
 
 logger = logging.getLogger(__name__)
 
 Teacher = TypeVar("Teacher")
-
-
-def knnmt(name: str) -> dict[str, Any]:
-    """The metadata of a flag that is kNN-MT's."""
-    about, _, allowed = FLAGS[name]
-    return {"help": about, "range": allowed}
-
-
-@dataclass
-class TeacherConfig(FairseqDataclass):  # type: ignore[misc]
-    """What the task adds to fairseq's translation."""
-
-    teacher_path: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "teacher checkpoint(s), separated by colons; several are averaged in "
-            "probability space"
-        },
-    )
-    teacher_store: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "folder that fairseq-kd cache or neighbours wrote, in place of a teacher in "
-            "memory; one for each data folder, separated by colons"
-        },
-    )
-    teacher_data: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "folder with the teacher's dict.*.txt, for a checkpoint whose own data path is "
-            "gone"
-        },
-    )
-    knnmt_datastore: Optional[str] = field(default=None, metadata=knnmt("datastore"))
-    knnmt_k: int = field(default=FLAGS["k"][1], metadata=knnmt("k"))
-    knnmt_lambda: float = field(default=FLAGS["lambda"][1], metadata=knnmt("lambda"))
-    knnmt_temperature: float = field(default=FLAGS["temperature"][1], metadata=knnmt("temperature"))
-    distilled_data: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "second data folder: the same train sources in the same order, with a "
-            "teacher's translations as targets"
-        },
-    )
-
-
-@dataclass
-class DistillationTaskConfig(TeacherConfig, TranslationConfig):  # type: ignore[misc]
-    """Flags of ``--task distillation``, and what it must know of the run's others."""
-
-    cpu: bool = II("common.cpu")
-    fp16: bool = II("common.fp16")
-    tpu: bool = II("common.tpu")
 
 
 @register_task("distillation", dataclass=DistillationTaskConfig)
@@ -348,17 +287,3 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
             return self.language_pairs(folder, split, combine)
 
         return with_second_target(reference, load, folders[shard], self, split, flag)
-
-
-def require_finite(loss: torch.Tensor, update_num: int) -> None:
-    """Refuse to go on from a loss that is no number.
-
-    Raises:
-        InputError: it is infinite or NaN.
-    """
-    if not torch.isfinite(loss).all():
-        raise InputError(
-            f"the loss is {loss.sum().item()} at update {update_num + 1}: training has diverged. "
-            "Start again, from a checkpoint before it or anew, with a lower --lr, a longer "
-            "--warmup-updates, or --clip-norm 1"
-        )

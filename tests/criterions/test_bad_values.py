@@ -14,7 +14,7 @@ from fairseq.criterions import CRITERION_DATACLASS_REGISTRY
 
 from kd_plugin.errors import InputError
 from kd_plugin.host.ranges import flag_of
-from kd_plugin.tasks.distillation import TeacherConfig
+from kd_plugin.tasks.config import TeacherConfig
 
 from .. import support
 from ..stored import cache
