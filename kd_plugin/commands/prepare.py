@@ -1,7 +1,8 @@
 """``fairseq-kd prepare``: from raw parallel text to cleaned lines cut into subwords.
 
 A data set is a YAML file (``configs/data/NAME.yaml``). Its text is made by a generator (the toy) or
-read from a folder with one file a split and language, plain or gzipped. White space is normalised,
+read from a folder, plain or gzipped: a file a split and language, or several of which a set is put
+together; one sentence a line, or WMT's and IWSLT's .sgm and .xml. White space is normalised,
 so that no line holds a tab, a carriage return or a Unicode line separator. Training pairs that
 cannot be learned from are dropped and counted by reason; valid and test sets keep every line.
 """
@@ -27,10 +28,13 @@ def add_command(commands: Any) -> None:
     add("--from", dest="folder", type=Path, help="folder with the raw files")
     add("--download", action="store_true", help="fetch them from where CONFIG says they are public")
     add("--train-pairs", type=int, help="use only the first so many training pairs")
+    limit = "a trial: use only the first N pairs of each split, and as many subwords as they allow"
+    add("--limit", metavar="N", type=int, help=limit)
 
 
 def run(given: argparse.Namespace) -> None:
     """Prepare, and print what there is."""
     from ..corpus.prepare import prepare
 
-    print(prepare(given.config, given.output, given.folder, given.download, given.train_pairs))
+    found = (given.folder, given.download, given.train_pairs, given.limit)
+    print(prepare(given.config, given.output, *found))

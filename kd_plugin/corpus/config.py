@@ -14,7 +14,9 @@ Rule = tuple[str, Callable[[Any], bool]]  # what a value must be, in words and a
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and bool(value) and "/" not in value
+    if not isinstance(value, str) or not value:
+        return False
+    return not value.startswith("/") and ".." not in value.split("/")
 
 
 def _is_size(value: Any) -> bool:
@@ -31,25 +33,41 @@ def _is_number(value: Any) -> bool:
 
 TEXT: Rule = ("a text", lambda value: isinstance(value, str))
 SIZE: Rule = ("a whole number from 1", _is_size)
+
+
+def _is_one_key(value: Any, key: str, fits: Callable[[Any], bool]) -> bool:
+    return isinstance(value, dict) and set(value) == {key} and fits(value[key])
+
+
 STEM: Rule = (
-    "the name of its files without the language, or a list of names of which the first that exists "
-    "counts",
-    lambda value: _is_name(value) or _is_names(value),
+    "the name of its files without the language, a list of names of which the first that exists "
+    "counts, or {all: [NAME, ...]} for files one behind the other",
+    lambda value: _is_name(value) or _is_names(value) or _is_one_key(value, "all", _is_names),
+)
+VALID: Rule = (
+    f"{STEM[0]}, or {{every: N}} for each N-th pair of the training set",
+    lambda value: STEM[1](value) or _is_one_key(value, "every", lambda n: _is_size(n) and n > 1),
 )
 KEYS: dict[str, Rule] = {
     "languages": (
         "two different codes, such as [de, en]",
-        lambda value: _is_names(value) and len(set(value)) == len(value) == 2,
+        lambda value: (
+            _is_names(value)
+            and len(set(value)) == len(value) == 2
+            and not any("/" in code for code in value)
+        ),
     ),
     "train": STEM,
-    "valid": STEM,
+    "valid": VALID,
     "tests": (
         "a list of such names, one for each test set",
         lambda value: isinstance(value, list) and bool(value) and all(map(STEM[1], value)),
     ),
     "subwords": ("a mapping", lambda value: isinstance(value, dict)),
     "clean": ("a mapping", lambda value: isinstance(value, dict)),
+    "lowercase": ("true or false", lambda value: isinstance(value, bool)),
     "where": TEXT,
+    "sacrebleu": ("a mapping", lambda value: isinstance(value, dict)),
     "download": TEXT,
     "sha256": ("a mapping", lambda value: isinstance(value, dict)),
     "references": SIZE,

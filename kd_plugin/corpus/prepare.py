@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ def prepare(
     folder: Path | None = None,
     fetch: bool = False,
     train_pairs: int | None = None,
+    limit: int | None = None,
 ) -> str:
     """Write the folder beside and move it into place; a finished one is left alone.
 
@@ -34,6 +36,8 @@ def prepare(
         folder: where the raw files are; a generator needs none.
         fetch: get them from where the configuration says that they are public.
         train_pairs: use only the first so many training pairs.
+        limit: use only the first so many pairs of each split, and as many subwords as these allow:
+            a trial of a large data set.
 
     Returns:
         What there is, in a line.
@@ -41,10 +45,13 @@ def prepare(
     Raises:
         InputError: the files are not there, not whole, or not the ones that were meant.
     """
-    if train_pairs is not None and train_pairs < 1:
-        raise InputError(f"--train-pairs {train_pairs} is too small; give at least 1")
+    for flag, value in (("--train-pairs", train_pairs), ("--limit", limit)):
+        if value is not None and value < 1:
+            raise InputError(f"{flag} {value} is too small; give at least 1")
     cfg = read_config(config)
     settings = {"config": cfg, "train_pairs": train_pairs}
+    if limit is not None:
+        settings["limit"] = limit
     if (output / "manifest.json").is_file():
         _require_same(output, settings)
         return f"{output} is complete: nothing to do"
@@ -52,15 +59,20 @@ def prepare(
         (part / "raw").mkdir()
         (part / "subwords").mkdir()
         splits = _read_splits(cfg, config, part, folder, fetch)
+        if limit is not None:
+            splits = {side: lines[:limit] for side, lines in splits.items()}
         dropped = _clean_training_set(splits, cfg, train_pairs)
+        _take_valid(splits, cfg)
         for (split, code), lines in splits.items():
             text = "".join(f"{line}\n" for line in lines)
             (part / "raw" / f"{split}.{code}").write_text(text, "utf-8")
-        _cut(part, splits, cfg)
+        size = _cut(part, splits, cfg, smaller=limit is not None)
         counts = {f"{split}.{code}": len(lines) for (split, code), lines in splits.items()}
         manifest = {"settings": settings, "lines": counts, "dropped": dict(dropped)}
         write_atomically(part / "manifest.json", to_json(manifest))
-    return f"{output}: {counts}, dropped {dict(dropped) or 'nothing'}"
+    told = f"{output}: {counts}, dropped {dict(dropped) or 'nothing'}"
+    wanted = cfg["subwords"]["size"]
+    return told if size == wanted else f"{told}; {size} subwords, not {wanted}, because of --limit"
 
 
 def _require_same(output: Path, settings: Mapping[str, Any]) -> None:
@@ -92,18 +104,41 @@ def _read_splits(cfg: Any, config: Path, part: Path, raw_files: Path | None, fet
         raise InputError(
             f"{config} has no generator; give --from FOLDER with its files{where}{more}"
         )
-    splits, source = {}, cfg["languages"][0]
+    assert folder is not None
+    splits: Splits = {}
     for split, stems in _stems(cfg).items():
-        stem = next((name for name in stems if raw.exists(folder, f"{name}.{source}")), stems[-1])
         for code in _codes(cfg, split):
             expected = cfg.get("sha256", {}).get(f"{split}.{code}")
-            splits[split, code] = raw.read_lines(folder, f"{stem}.{code}", expected)
+            splits[split, code] = _read_side(cfg, folder, stems, code, expected)
         sizes = {code: len(splits[split, code]) for code in _codes(cfg, split)}
         if len(set(sizes.values())) != 1:
-            raise InputError(f"{folder}/{stem}: the sides differ in their number of lines: {sizes}")
+            where = f"{folder}/{stems[-1] if isinstance(stems, list) else ', '.join(stems['all'])}"
+            raise InputError(f"{where}: the sides differ in their number of lines: {sizes}")
     if folder != raw_files:
         shutil.rmtree(folder)
     return splits
+
+
+def _read_side(cfg: Any, folder: Path, stems: Any, code: str, expected: str | None) -> list[str]:
+    """Lines of one language of a split, from one file or several."""
+    source, lines = cfg["languages"][0], []
+    if isinstance(stems, dict):
+        names = stems["all"]
+    else:
+        there = (stem for stem in stems if raw.exists(folder, _file(stem, source, source)))
+        names = [next(there, stems[-1])]
+    for name in names:
+        lines += raw.read_lines(folder, _file(name, code, source), expected)
+    if cfg.get("lowercase"):
+        lines = [line if line == raw.BAD else line.lower() for line in lines]
+    return lines
+
+
+def _file(stem: str, code: str, source: str) -> str:
+    """The name of a file; ``{code}`` and ``{role}`` (src, ref) stand in it, or the code behind."""
+    if "{code}" not in stem:
+        return f"{stem}.{code}"
+    return stem.replace("{code}", code).replace("{role}", "src" if code == source else "ref")
 
 
 def _download(cfg: Any, config: Path, part: Path, raw_files: Path | None) -> Path:
@@ -112,20 +147,24 @@ def _download(cfg: Any, config: Path, part: Path, raw_files: Path | None) -> Pat
     if "download" not in cfg:
         raise InputError(f"--download: {config} names no address (download:); give --from FOLDER")
     folder: Path = part.with_suffix(".kd-download")  # kept where one of them fails
+    source = cfg["languages"][0]
     files = {
-        f"{stems[0]}.{code}": cfg.get("sha256", {}).get(f"{split}.{code}")
+        _file(stem, code, source): cfg.get("sha256", {}).get(f"{split}.{code}")
         for split, stems in _stems(cfg).items()
+        for stem in (stems["all"] if isinstance(stems, dict) else stems[:1])
         for code in _codes(cfg, split)
     }
     download(cfg["download"], files, folder)
     return folder
 
 
-def _stems(cfg: Any) -> dict[str, list[str]]:
+def _stems(cfg: Any) -> dict[str, Any]:
     """Our name of each split (train, valid, test, test1, ...) and what its files may be called."""
     tests = {f"test{number or ''}": stem for number, stem in enumerate(cfg["tests"])}
     stems = {"train": cfg["train"], "valid": cfg["valid"], **tests}
-    return {split: stem if isinstance(stem, list) else [stem] for split, stem in stems.items()}
+    if isinstance(cfg["valid"], dict) and "every" in cfg["valid"]:
+        del stems["valid"]
+    return {split: [stem] if isinstance(stem, str) else stem for split, stem in stems.items()}
 
 
 def _codes(cfg: Any, split: str) -> list[str]:
@@ -159,6 +198,21 @@ def _clean_training_set(splits: Splits, cfg: Any, first: int | None) -> Counter[
     return dropped
 
 
+def _take_valid(splits: Splits, cfg: Any) -> None:
+    """With ``valid: {every: N}``: each N-th pair of the cleaned training set, as fairseq does."""
+    n = cfg["valid"].get("every") if isinstance(cfg["valid"], dict) else None
+    if n is None:
+        return
+    for code in cfg["languages"]:
+        lines = splits["train", code]
+        if len(lines) < n:
+            raise InputError(
+                f"valid: {{every: {n}}} takes none of {len(lines)} training pairs; give more pairs"
+            )
+        splits["valid", code] = lines[n - 1 :: n]
+        splits["train", code] = [line for row, line in enumerate(lines, 1) if row % n]
+
+
 def _why_useless(pair: Sequence[str], rules: Any) -> str | None:
     sizes = [len(line.split()) for line in pair]
     if not all(sizes):
@@ -172,25 +226,21 @@ def _why_useless(pair: Sequence[str], rules: Any) -> str | None:
     return None
 
 
-def _cut(part: Path, splits: Splits, cfg: Any) -> None:
-    """Train SentencePiece on the training set, jointly or for each side, and cut every split."""
+def _cut(part: Path, splits: Splits, cfg: Any, smaller: bool) -> int:
+    """Train SentencePiece on the training set, jointly or for each side, and cut every split.
+
+    Returns the size of the (last) vocabulary, which is another one only with ``smaller``.
+    """
     source, target = cfg["languages"]
     rules = cfg["subwords"]
-    joint = rules["joint"]
+    joint: bool = rules["joint"]
+    size: int = rules["size"]
     models: dict[str, Any] = {}
     for code in [source] if joint else [source, target]:
         prefix = part / "subwords" / ("joint" if joint else code)
         text = [part / "raw" / f"train.{c}" for c in ((source, target) if joint else (code,))]
         try:
-            sentencepiece.SentencePieceTrainer.train(
-                input=",".join(map(str, text)),
-                model_prefix=str(prefix),
-                model_type=rules["type"],
-                vocab_size=rules["size"],
-                character_coverage=1.0,
-                num_threads=1,
-                minloglevel=2,
-            )
+            size = _train(text, prefix, rules["type"], rules["size"], smaller)
         except RuntimeError as error:
             raise InputError(
                 f"subwords: no {rules['type']} of size {rules['size']} can be learned from the "
@@ -204,3 +254,24 @@ def _cut(part: Path, splits: Splits, cfg: Any) -> None:
             pieces = (" ".join(p) for p in model.encode(lines, out_type=str))
             path = part / "subwords" / f"{split}.{code}"
             path.write_text("".join(f"{line}\n" for line in pieces), "utf-8")
+    return size
+
+
+def _train(text: list[Path], prefix: Path, kind: str, size: int, smaller: bool) -> int:
+    """Train a SentencePiece model; with ``smaller`` of the largest size that the text allows."""
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            input=",".join(map(str, text)),
+            model_prefix=str(prefix),
+            model_type=kind,
+            vocab_size=size,
+            character_coverage=1.0,
+            num_threads=1,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        largest = re.search(r"value <= (\d+)", str(error))
+        if not (smaller and largest):
+            raise
+        return _train(text, prefix, kind, int(largest[1]), False)
+    return size

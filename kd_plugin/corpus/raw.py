@@ -5,11 +5,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import re
 import zlib
 from pathlib import Path
 
 from ..errors import InputError
 
+TAGGED = re.compile(rb"\s*<(?!title|description)")  # a line of train.tags.* that is no text
+TITLE = re.compile(rb"</?(title|description)>")
+SEGMENT = re.compile(rb"<seg\b[^>]*>(.*?)</seg>", re.IGNORECASE | re.DOTALL)
 BAD = "\udcff"  # a character that no UTF-8 text has
 RATIO = 200  # text shrinks 3 to 20 times, the toy's 30 times, and a bomb 1,000 times
 FLOOR = 1 << 26  # bytes that any file may unpack to
@@ -20,8 +24,12 @@ def exists(folder: Path, name: str) -> bool:
     return (folder / name).exists() or (folder / f"{name}.gz").exists()
 
 
-def read_lines(folder: Path, name: str, expected: str | None) -> list[str]:
+def read_lines(folder: Path, name: str, expected: str | None = None) -> list[str]:
     """Lines with white space normalised; :data:`BAD` stands in those that are not UTF-8.
+
+    Of WMT's and IWSLT's ``.sgm`` and ``.xml`` files the segments are the lines, with their entities
+    as they are, as sacrebleu reads them; of IWSLT's ``train.tags.*`` the lines without a tag, and
+    titles and descriptions, as fairseq's ``prepare-iwslt14.sh`` does.
 
     Args:
         folder: where ``name`` or ``name.gz`` lies.
@@ -38,8 +46,16 @@ def read_lines(folder: Path, name: str, expected: str | None) -> list[str]:
     plain, packed = folder / name, folder / f"{name}.gz"
     content = plain.read_bytes() if plain.exists() else unpack(packed.read_bytes(), packed)
     require_text(content, expected, folder / name)
+    return [_text_of(line) for line in _lines_of(content, Path(name).name)]
+
+
+def _lines_of(content: bytes, name: str) -> list[bytes]:
+    if name.endswith((".sgm", ".xml")):
+        return SEGMENT.findall(content)
     lines = content.removesuffix(b"\n").split(b"\n") if content else []
-    return [_text_of(line) for line in lines]
+    if name.startswith("train.tags."):
+        return [TITLE.sub(b"", line) for line in lines if not TAGGED.match(line)]
+    return lines
 
 
 def _text_of(line: bytes) -> str:
