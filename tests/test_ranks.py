@@ -39,6 +39,13 @@ def flags_of(method: str, teacher: Path, distilled: Path) -> list[Any]:
 
 def two_ranks(data: Path, folder: Path, *flags: object) -> Run:
     """``fairseq-train`` as two processes on this machine's CPU; what rank 0 printed."""
+    codes, printed = end_of_two_ranks(data, folder, *flags)
+    assert codes == [0, 0], "\n".join(printed)
+    return Run([line[line.find('{"') :] for line in printed[0].splitlines()])
+
+
+def end_of_two_ranks(data: Path, folder: Path, *flags: object) -> tuple[list[int], list[str]]:
+    """How both ended, and what each printed."""
     port, program = free_port(), Path(sys.executable).with_name("fairseq-train")
     processes = [
         subprocess.Popen(
@@ -54,8 +61,7 @@ def two_ranks(data: Path, folder: Path, *flags: object) -> Run:
         for rank in range(2)
     ]  # fmt: skip
     printed = [process.communicate(timeout=240)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(printed)
-    return Run([line[line.find('{"') :] for line in printed[0].splitlines()])
+    return [process.returncode for process in processes], printed
 
 
 def number_of_batches(data: Path, *flags: object) -> int:
@@ -86,6 +92,15 @@ def test_two_ranks_are_one_rank_with_two_batches_an_update(
         for our, their in zip(reversed(ours), reversed(theirs)):
             for key in {*METRICS} & their.keys():
                 assert our[key] == pytest.approx(their[key], rel=2e-3, abs=2e-3), (tag, key)
+
+
+def test_a_training_that_diverges_ends_in_one_line(data: Path, tmp_path: Path) -> None:
+    flags = distillation("--criterion", "word_kd", "--kd-weight", 0, "--lr", 1e30)
+    codes, printed = end_of_two_ranks(data, tmp_path, *TINY, *flags)
+    assert 0 not in codes
+    for told in printed:
+        assert "the loss is nan at update 2: training has diverged" in told.splitlines()[-1]
+        assert "Traceback" not in told
 
 
 def gradients_of_a_rank(

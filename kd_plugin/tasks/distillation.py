@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Optional, TypeVar
 
 from fairseq.data import LanguagePairDataset
-from fairseq.distributed.utils import get_data_parallel_world_size
 from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationTask, load_langpair_dataset
@@ -137,7 +136,7 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
             device = next(model.parameters()).device
             self.method.begin_batch(update_num, not ignore_grad, device)
         found = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
-        if getattr(optimizer, "scaler", None) is None and get_data_parallel_world_size() == 1:
+        if getattr(optimizer, "scaler", None) is None:
             require_finite(found[0], update_num)  # with a scaler, overflows are part of the game
         return found
 
