@@ -19,6 +19,7 @@ from . import (
     binarise,
     cache,
     checkpoint,
+    comet,
     datastore,
     describe,
     export,
@@ -39,8 +40,8 @@ from . import (
 
 COMMANDS = (
     prepare, generate, import_, select, filter_, mix, noise, describe, history, binarise,
-    text, cache, datastore, neighbours, score, agreement, average, export, checkpoint, parameters,
-    user_dir,
+    text, cache, datastore, neighbours, score, comet, agreement, average, export, checkpoint,
+    parameters, user_dir,
 )  # fmt: skip
 
 

@@ -17,10 +17,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
+from ..files.whole import write_atomically
 from .lines import read_lines
 from .scores import Counts, Scores
 
@@ -75,6 +77,15 @@ def read_segments(ending: str, files: Sequence[str], sentences: int) -> Segments
             )
     assert first is not None
     return Segments(**first[1], values=values)
+
+
+def write_segments(
+    path: str, name: str, signature: str, better: str, values: Sequence[float]
+) -> None:
+    """Write a file that :func:`read_segments` reads; whole or not at all."""
+    header = zip(HEADER, (name, signature, better))
+    lines = [*(f"# {key}: {value}" for key, value in header), *map(repr, values)]
+    write_atomically(Path(path), "".join(f"{line}\n" for line in lines))
 
 
 def _header(lines: Sequence[str], path: str, flag: str) -> dict[str, str]:
