@@ -72,6 +72,11 @@ def why_not(
     if len(teacher.models) > 1:
         count = len(teacher.models)
         return f"translates with one model and --path names {count}", "give one checkpoint"
+    if search.sampling:
+        return "draws no samples that --seed and a sentence determine", "leave --sampling out"
+    if search.diverse_beam_groups > 0:
+        groups = search.diverse_beam_groups
+        return f"knows no --diverse-beam-groups {groups}", "leave them out"
     if task.cfg.knnmt_datastore:
         return f"knows no --knnmt-datastore {task.cfg.knnmt_datastore}", "leave that out"
     (model,) = teacher.models

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +65,7 @@ def generate(
         "source_sha256": fingerprint_of_sources(pairs),
         "dictionary_sha256": task.state.dictionary_sha256,
         "teacher_sha256": teacher.files,
-        "search": asdict(search),
+        "search": search.told(),
         **chosen,
         "device": device.type,
         "versions": versions(fairseq, torch, *modules_of(chosen)),
@@ -77,7 +76,7 @@ def generate(
         settings["knnmt"] = _neighbours(task.cfg)
     if is_finished(path, settings):
         return f"{path} is complete: nothing to do"
-    work = _Work(task, pairs, rows, teacher.max_positions()[0])
+    work = _Work(task, pairs, rows, teacher.max_positions()[0], repeat=not search.sampling)
     decoder = decoder_of(chosen, task, teacher, search, device)
     with BlockWriter(path, settings) as writer:
         _write_blocks(writer, work, decoder, search.block_size)
@@ -99,11 +98,12 @@ def _neighbours(cfg: Any) -> dict[str, Any]:
 class _Work:
     """Which sentences are decoded, which repeat an earlier one, and which cannot be decoded."""
 
-    def __init__(self, task: Any, pairs: Any, rows: range, positions: float):
+    def __init__(self, task: Any, pairs: Any, rows: range, positions: float, repeat: bool):
+        """``repeat``: whether a source that stands again gets the same translations."""
         self.task, self.pairs, self.rows, self.positions = task, pairs, rows, positions
         firsts: dict[bytes, int] = {}
         self.same_as: dict[int, int] = {}
-        for row in rows:
+        for row in rows if repeat else ():
             source = hashlib.blake2b(pairs.src[row].numpy().tobytes(), digest_size=12).digest()
             first = firsts.setdefault(source, row)
             if first != row:
