@@ -5,6 +5,9 @@ Beam search (--beam; 1 is greedy), diverse beam search (--diverse-beam-groups), 
 (--sampling-topk), from the nucleus (--sampling-topp) or from the tokens of some probability
 (--sampling-epsilon). A sample depends on --seed and its sentence alone. Scores are the model's
 log-probabilities in all of these.
+
+--teacher-forcing writes no translation but text to train on: the likeliest word at every prefix of
+the reference. binarise and mix take it; what wants a translation refuses it.
 """
 
 from __future__ import annotations
@@ -38,13 +41,21 @@ TRUNCATIONS = {
     "sampling_epsilon": Range(0, 1, below=True),
 }
 
+# The flags of searches, and what they are where they are not given.
+SEARCHES = {
+    "beam": None, "nbest": 1, "lenpen": 1.0, "max_len_a": 0.0, "max_len_b": 200,
+    "diverse_beam_groups": None, "diverse_beam_strength": None, "sampling": False,
+    **dict.fromkeys(TRUNCATIONS), "seed": None, "knnmt_datastore": None,
+}  # fmt: skip
+
 
 def add_command(commands: Any) -> None:
     """Register the command."""
     summary = "translate a subset with a teacher: K best, nothing dropped"
     parser = declare(commands, "generate", summary, __doc__, EXAMPLE, run)
     add = parser.add_argument
-    add_data_flags(parser, "its target side is not read", subset="train")
+    about = "its target side is not read, but with --teacher-forcing"
+    add_data_flags(parser, about, subset="train")
     add_teacher_flags(parser)
     add("--output", required=True, type=Path, help="folder of the corpus; run again to resume")
     add("--beam", type=int, help="(default: 5); 1 is greedy")
@@ -57,6 +68,8 @@ def add_command(commands: Any) -> None:
     add("--sampling-topp", type=float, metavar="P", help="... of the likeliest, P in all")
     add("--sampling-epsilon", type=float, metavar="E", help="... of tokens not less probable")
     add("--seed", type=int, help="of --sampling (default: 1)")
+    about = "the likeliest word at each prefix of the reference; no translation"
+    add("--teacher-forcing", action="store_true", help=about)
     add("--lenpen", type=float, default=1.0, help="(default: %(default)s)")
     add("--max-len-a", type=float, default=0.0, help="at most a * source length + b tokens ...")
     add("--max-len-b", type=int, default=200, help="... (default: fairseq's, 0 and 200)")
@@ -81,7 +94,10 @@ def run(given: argparse.Namespace) -> None:
     require("--lenpen", given.lenpen, Range(-10, 1000))
     for name, (_, default, allowed) in FLAGS.items():
         require(f"--knnmt-{name}", getattr(given, f"knnmt_{name}"), allowed, default)
-    chosen = _sampling(given) if given.sampling else _beams(given)
+    if given.teacher_forcing:
+        chosen = _forcing(given)
+    else:
+        chosen = _sampling(given) if given.sampling else _beams(given)
     from ..corpus.decoding import Search
     from ..corpus.engines import Engine
     from ..corpus.generate import generate
@@ -162,3 +178,19 @@ def _sampling(given: argparse.Namespace) -> dict[str, Any]:
         require(f"--{name.replace('_', '-')}", value, TRUNCATIONS[name])
     seed = 1 if given.seed is None else given.seed
     return {"beam": given.nbest, "sampling": True, "seed": seed, **rules}
+
+
+def _forcing(given: argparse.Namespace) -> dict[str, Any]:
+    """The fields of teacher forcing, which searches nothing.
+
+    Raises:
+        InputError: a flag of a search is given.
+    """
+    for name, usual in SEARCHES.items():
+        if (value := getattr(given, name)) != usual:
+            flag = f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+            raise InputError(
+                f"{flag} is of a search, and --teacher-forcing reads the references; give one of "
+                "the two"
+            )
+    return {"teacher_forcing": True}

@@ -35,25 +35,27 @@ class Search:
     sampling_topp: float = -1.0
     sampling_epsilon: float = 0.0  # fairseq has none
     seed: int = 1
+    teacher_forcing: bool = False  # no search; see .forced
 
     @property
     def dtype(self) -> torch.dtype:
         """In which it is computed: what is drawn should not depend on how a batch was rounded."""
-        whole = torch.float64 if self.sampling else torch.float32
+        whole = torch.float64 if self.sampling or self.teacher_forcing else torch.float32
         return torch.float16 if self.fp16 else whole
 
     def told(self) -> dict[str, Any]:
-        """What a manifest says of it; of what few searches have, only what this one has."""
+        """What a manifest says of it: of what few searches have, only what this one has."""
         flags = asdict(self)
-        defaults = {field.name: field.default for field in fields(self)}
-        optional = [name for name in flags if name.startswith(("diverse", "sampling", "seed"))]
-        kept = ("seed",) if self.sampling else ()
+        always = {"beam", "nbest", "lenpen", "max_len_a", "max_len_b"}
+        if self.teacher_forcing:
+            always = {"teacher_forcing"}
+        always |= {"max_tokens", "fp16", "block_size"}
+        if self.sampling:
+            always |= {"sampling", "seed"}
         if self.diverse_beam_groups > 0:
-            kept = ("diverse_beam_strength",)
-        for name in optional:
-            if flags[name] == defaults[name] and name not in kept:
-                del flags[name]
-        return flags
+            always |= {"diverse_beam_strength"}
+        usual = {field.name: field.default for field in fields(self)}
+        return {key: value for key, value in flags.items() if key in always or value != usual[key]}
 
     def length_limit(self, width: int, positions: float) -> int:
         """The most tokens before the end of sentence, by fairseq's rule for a padded batch.

@@ -95,7 +95,7 @@ def _open(task: Any, part: Part, subset: str, undecoded: str, copies: Sequence[i
     folder, data = Path(part.what), str(task.cfg.data)
     if part.what != GOLD and any(folder.glob(f"*.{ENDING}")):
         pairs = read_subset(task, data, subset)
-        shards = require_corpus_of(task, pairs, folder, subset_name(task, subset))
+        shards = require_corpus_of(task, pairs, folder, subset_name(task, subset), any_text=True)
         targets = Targets(folder, subset, pairs, undecoded, copies)
 
         def of_corpus() -> Pairs:
