@@ -23,6 +23,7 @@ from . import (
     describe,
     export,
     filter_,
+    fold,
     generate,
     history,
     import_,
@@ -38,7 +39,7 @@ from . import (
 )
 
 COMMANDS = (
-    prepare, generate, import_, select, filter_, mix, noise, describe, history, binarise,
+    prepare, generate, import_, select, filter_, mix, fold, noise, describe, history, binarise,
     text, cache, datastore, neighbours, score, agreement, average, export, checkpoint, parameters,
     user_dir,
 )  # fmt: skip

@@ -54,9 +54,13 @@ def fingerprint_of_sources(pairs: Any) -> str:
     return fingerprint(pairs.src, pairs.src_sizes)
 
 
-def fingerprint(sentences: Any, sizes: Any) -> str:
-    """sha256 of the token ids of one side of a corpus, and of the sentences' ``sizes``."""
-    digest = hashlib.sha256(sizes.astype("<i8").tobytes())
-    for row in range(len(sizes)):
+def fingerprint(sentences: Any, sizes: Any, rows: Any = None) -> str:
+    """sha256 of the token ids of one side of a corpus, and of the sentences' ``sizes``.
+
+    ``rows`` are those of which the corpus would consist (default: all).
+    """
+    chosen = sizes if rows is None else sizes[rows]
+    digest = hashlib.sha256(chosen.astype("<i8").tobytes())
+    for row in range(len(sizes)) if rows is None else rows.tolist():
         digest.update(sentences[row].numpy().astype("<i4").tobytes())
     return digest.hexdigest()
