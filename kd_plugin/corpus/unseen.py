@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.subset import fingerprint, read_subset
+from ..data.subset import fingerprint, read_subset, require_same_dictionaries
 from ..errors import InputError
 from ..files.whole import sha256
 from ..host.paths import absolute
@@ -33,6 +33,7 @@ class Unseen:
         self.saw: list[NDArray[np.bool_]] = []  # of each folder [n]
         self.text_sha256: list[str] = []
         for folder in folders:
+            require_same_dictionaries(folder, task, "--trained-on")
             require_one_part(folder, subset)
             theirs = read_subset(task, folder, subset)
             self.saw.append(np.isin(ours, source_hashes(theirs)))

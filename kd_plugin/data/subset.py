@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from ..errors import InputError
+from . import dictionaries
 
 
 def require_binarised(folder: str, source: str | None, target: str | None) -> None:
@@ -38,6 +39,20 @@ def require_binarised(folder: str, source: str | None, target: str | None) -> No
                 f"{folder} lacks dict.{code}.txt, the dictionary that fairseq-preprocess wrote "
                 "beside the data; put it back"
             )
+
+
+def require_same_dictionaries(folder: str, task: Any, flag: str) -> None:
+    """Refuse what is no binarised folder of a task's languages and dictionaries.
+
+    Raises:
+        InputError: it is so; ``flag`` says what named it.
+    """
+    require_binarised(folder, str(task.cfg.source_lang), str(task.cfg.target_lang))
+    for language, ours in task.languages():
+        theirs = dictionaries.load_dictionary(folder, language)
+        if theirs is not None:
+            whose = f"{flag} {folder}: its dictionary of {language}"
+            dictionaries.require_equal(theirs, ours, whose)
 
 
 def read_subset(task: Any, data: str, subset: str) -> Any:

@@ -265,6 +265,20 @@ def test_corpora_that_do_not_belong_together(
     assert not out.exists()
 
 
+def test_training_text_in_other_numbers_is_refused(
+    data: Path, texts: Path, corpora: list[Path], tmp_path: Path
+) -> None:
+    """Its token ids say nothing of which sentences were seen."""
+    lines = [("w1 w2", "W1"), ("w3 w1", "W2")]
+    reversed_ = support.reverse_dictionaries(data, tmp_path / "dictionaries")
+    other = support.binarise(tmp_path / "other", {"train": lines}, reversed_)
+    with pytest.raises(SystemExit, match=r"--trained-on .*other: its dictionary of xx is not this"):
+        fold(texts, tmp_path / "out", "--trained-on", other, other, "--corpora", *corpora)
+    nothing = tmp_path / "nothing"
+    with pytest.raises(SystemExit, match=r"the data folder '.*nothing' does not exist"):
+        fold(texts, tmp_path / "out", "--trained-on", nothing, other, "--corpora", *corpora)
+
+
 def test_stores_that_do_not_belong_together(
     texts: Path, folds: Path, teachers: list[Path], stores: list[Path], tmp_path: Path
 ) -> None:
