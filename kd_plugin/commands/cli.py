@@ -24,6 +24,7 @@ from . import (
     describe,
     export,
     filter_,
+    fold,
     generate,
     history,
     import_,
@@ -39,7 +40,7 @@ from . import (
 )
 
 COMMANDS = (
-    prepare, generate, import_, select, filter_, mix, noise, describe, history, binarise,
+    prepare, generate, import_, select, filter_, mix, noise, fold, describe, history, binarise,
     text, cache, datastore, neighbours, score, comet, agreement, average, export, checkpoint,
     parameters, user_dir,
 )  # fmt: skip

@@ -43,7 +43,7 @@ def binarise(
     data = task.cfg.data
     name = subset_name(task, subset)
     pairs = read_subset(task, data, subset)
-    shards = require_corpus_of(task, pairs, corpus, name)
+    shards = require_corpus_of(task, pairs, corpus, name, any_text=True)
     settings = shards[0][1]["settings"]
     targets = Targets(corpus, subset, pairs, undecoded, copies)
     with new_data_folder(task, output, subset) as folder:
@@ -61,14 +61,16 @@ def binarise(
     return targets.counts
 
 
-def require_corpus_of(task: Any, pairs: Any, corpus: Path, name: str) -> Shards:
-    """The shards of a corpus that translates ``pairs``.
+def require_corpus_of(
+    task: Any, pairs: Any, corpus: Path, name: str, any_text: bool = False
+) -> Shards:
+    """The shards of a corpus that translates ``pairs``; ``any_text`` as in :func:`find_corpus`.
 
     Raises:
         InputError: it is not whole, or of other sources or dictionaries.
     """
     data = task.cfg.data
-    shards = find_corpus(corpus, name)
+    shards = find_corpus(corpus, name, any_text)
     settings = shards[0][1]["settings"]
     if settings["source_sha256"] != fingerprint_of_sources(pairs):
         raise InputError(

@@ -1,17 +1,19 @@
-"""Beam search over sentences of a corpus: what fairseq-generate does, and nothing dropped."""
+"""How a teacher translates sentences: what fairseq-generate does, and nothing dropped."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
 
 from ..data.batches import batches
+from ..errors import InputError
 from ..host.device import moved
 from .records import Record
+from .searches import DiverseBeams, Sampler
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,34 @@ class Search:
     max_tokens: int = 4000
     fp16: bool = False
     block_size: int = 2000  # sentences that a kill can cost
+    diverse_beam_groups: int = -1
+    diverse_beam_strength: float = 0.5
+    sampling: bool = False  # nbest samples, and no beam; see .searches
+    sampling_topk: int = -1
+    sampling_topp: float = -1.0
+    sampling_epsilon: float = 0.0  # fairseq has none
+    seed: int = 1
+    teacher_forcing: bool = False  # no search; see .forced
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which it is computed: what is drawn should not depend on how a batch was rounded."""
+        whole = torch.float64 if self.sampling or self.teacher_forcing else torch.float32
+        return torch.float16 if self.fp16 else whole
+
+    def told(self) -> dict[str, Any]:
+        """What a manifest says of it: of what few searches have, only what this one has."""
+        flags = asdict(self)
+        always = {"beam", "nbest", "lenpen", "max_len_a", "max_len_b"}
+        if self.teacher_forcing:
+            always = {"teacher_forcing"}
+        always |= {"max_tokens", "fp16", "block_size"}
+        if self.sampling:
+            always |= {"sampling", "seed"}
+        if self.diverse_beam_groups > 0:
+            always |= {"diverse_beam_strength"}
+        usual = {field.name: field.default for field in fields(self)}
+        return {key: value for key, value in flags.items() if key in always or value != usual[key]}
 
     def length_limit(self, width: int, positions: float) -> int:
         """The most tokens before the end of sentence, by fairseq's rule for a padded batch.
@@ -48,8 +78,16 @@ class Decoder:
         self.task, self.search, self.device = task, search, device
         for model in models:
             model.eval().make_generation_fast_(need_attn=False, beamable_mm_beam_size=None)
-            model.to(device=device, dtype=torch.float16 if search.fp16 else torch.float32)
+            model.to(device=device, dtype=search.dtype)
         self.generator = task.build_generator(models, search)
+        self.strategy = _strategy(task.tgt_dict, search)
+        if self.strategy is not None:
+            self.generator.search = self.strategy
+        if search.sampling and self.generator.beam_size < search.nbest:
+            raise InputError(
+                f"--nbest {search.nbest} samples are more than fairseq searches with a dictionary "
+                f"of {len(task.tgt_dict)} entries; give at most {self.generator.beam_size}"
+            )
 
     def decode(
         self, pairs: Any, rows: Sequence[int], done: Callable[[int, int], None] | None = None
@@ -83,15 +121,32 @@ class Decoder:
         }
 
     def _decode_batch(self, sample: Any) -> dict[int, list[Record]]:
-        sample = moved(sample, self.device)
+        rows = sample["id"].tolist()
+        # places in the batch, as which fairseq's searches take the ids
+        sample = moved({**sample, "id": torch.arange(len(rows))}, self.device)
+        if self.strategy is not None:
+            self.strategy.begin(rows)
         found = self.task.inference_step(self.generator, [], sample)
+        if self.strategy is not None:
+            found = [self.strategy.arranged(place, best) for place, best in enumerate(found)]
         width = sample["net_input"]["src_tokens"].size(1)
         cap = self.search.length_limit(width, self.generator.max_len)
         words, keep = self.task.tgt_dict, self.search.nbest
         return {
             row: [record(words, h["tokens"].tolist(), float(h["score"]), cap) for h in best[:keep]]
-            for row, best in zip(sample["id"].tolist(), found)
+            for row, best in zip(rows, found)
         }
+
+
+def _strategy(words: Any, search: Search) -> Any:
+    """What chooses the next tokens where that is ours and not fairseq's."""
+    if search.sampling:
+        rules = search.sampling_topk, search.sampling_topp, search.sampling_epsilon
+        return Sampler(words, search.seed, *rules)
+    if search.diverse_beam_groups > 0:
+        groups, strength = search.diverse_beam_groups, search.diverse_beam_strength
+        return DiverseBeams(words, groups, strength, search.lenpen)
+    return None
 
 
 def decode_in_batches(
@@ -103,7 +158,7 @@ def decode_in_batches(
 ) -> dict[int, list[Record]]:
     """All of ``rows``, in batches that both engines cut alike; ``done`` is told of progress."""
     found: dict[int, list[Record]] = {}
-    for batch in batches(rows, pairs.src_sizes, search.max_tokens):
+    for batch in batches(rows, pairs.src_sizes, search.max_tokens, alike=search.sampling):
         ours = decode_batch(pairs, batch.tolist(), int(pairs.src_sizes[batch].max()))
         if done is not None:  # so many sentences and tokens more
             done(len(ours), sum(len(h["tokens"]) for best in ours.values() for h in best[:1]))

@@ -15,6 +15,7 @@ from ..host.convertible import library, why_no_library, why_not_convertible
 from ..teachers.live import LiveTeacher
 from .decoding import Decoder, Search
 from .engine_ctranslate2 import CTranslate2Decoder
+from .forced import ForcedDecoder
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def settle(
         if before and asked.compute_type == "float32":
             rule = "did not begin this corpus"
         name = "fairseq" if rule else "ctranslate2"
-        if rule and asked.compute_type == "float32":
+        if rule and asked.compute_type == "float32" and not search.teacher_forcing:
             print(f"fairseq's search translates, because CTranslate2 {rule}", file=sys.stderr)
     if name == "fairseq" and asked.compute_type != "float32":
         because = f", because CTranslate2 {rule}" if rule else ""
@@ -72,6 +73,13 @@ def why_not(
     if len(teacher.models) > 1:
         count = len(teacher.models)
         return f"translates with one model and --path names {count}", "give one checkpoint"
+    if search.teacher_forcing:
+        return "tells no likeliest word at each prefix", "leave --teacher-forcing out"
+    if search.sampling:
+        return "draws no samples that --seed and a sentence determine", "leave --sampling out"
+    if search.diverse_beam_groups > 0:
+        groups = search.diverse_beam_groups
+        return f"knows no --diverse-beam-groups {groups}", "leave them out"
     if task.cfg.knnmt_datastore:
         return f"knows no --knnmt-datastore {task.cfg.knnmt_datastore}", "leave that out"
     (model,) = teacher.models
@@ -102,7 +110,9 @@ def modules_of(chosen: Mapping[str, str]) -> list[Any]:
 def decoder_of(
     chosen: Mapping[str, str], task: Any, teacher: LiveTeacher, search: Search, device: torch.device
 ) -> Any:
-    """A decoder as the settings say; one of two classes with the same method ``decode``."""
+    """A decoder as the settings say; one of three classes with the same method ``decode``."""
+    if search.teacher_forcing:
+        return ForcedDecoder(task, teacher, search, device)
     if chosen["engine"] == "fairseq":
         return Decoder(task, teacher.models, search, device)
     return CTranslate2Decoder(task, teacher.models, search, device, chosen["engine_compute_type"])

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import fairseq
 import torch
 
-from ..data.subset import fingerprint_of_sources, read_subset
-from ..files.blocks import BlockWriter, begun_with
+from ..data.subset import fingerprint, fingerprint_of_sources, read_subset
+from ..errors import InputError
+from ..files.blocks import UNSAID, BlockWriter, begun_with
 from ..files.progress import Progress
 from ..files.shards import is_finished, shard_path, shard_rows, subset_name
 from ..files.whole import sha256
@@ -21,7 +21,7 @@ from ..teachers.live import LiveTeacher
 from ..version import versions
 from .decoding import Search
 from .engines import Engine, decoder_of, modules_of, settle
-from .records import ENDING, Record, pack, unpack
+from .records import ENDING, FORCED, Record, pack, unpack
 
 
 def generate(
@@ -51,33 +51,43 @@ def generate(
         The file and what it holds, in a line.
 
     Raises:
-        InputError: another process writes it, it was begun with other settings; no room.
+        InputError: another process writes it, it was begun with other settings; no room; there are
+            no references for teacher forcing.
     """
     device = device or torch.device("cpu")
     pairs = read_subset(task, task.cfg.data, subset)
+    forced = search.teacher_forcing
+    if forced and pairs.tgt is None:
+        raise InputError(
+            f"--teacher-forcing reads the references, and {task.cfg.data} has none of {subset}; "
+            "name a data folder with targets"
+        )
     rows = shard_rows(len(pairs), shard, shards)
     path = shard_path(output, subset_name(task, subset), shard, shards, ENDING)
     chosen = settle(engine or Engine(), task, teacher, search, device, begun_with(path))
     settings = {
         "format": 1,
+        "kind": FORCED if forced else UNSAID["kind"],
         "subset": subset,
         "languages": [task.cfg.source_lang, task.cfg.target_lang],
         "sentences": len(pairs),
         "source_sha256": fingerprint_of_sources(pairs),
         "dictionary_sha256": task.state.dictionary_sha256,
         "teacher_sha256": teacher.files,
-        "search": asdict(search),
+        "search": search.told(),
         **chosen,
         "device": device.type,
         "versions": versions(fairseq, torch, *modules_of(chosen)),
         "shard": f"{shard}/{shards}",
         "rows": [rows.start, rows.stop],
     }
+    if forced:
+        settings["target_sha256"] = fingerprint(pairs.tgt, pairs.tgt_sizes)
     if task.cfg.knnmt_datastore:
         settings["knnmt"] = _neighbours(task.cfg)
     if is_finished(path, settings):
         return f"{path} is complete: nothing to do"
-    work = _Work(task, pairs, rows, teacher.max_positions()[0])
+    work = _Work(task, pairs, rows, teacher, search)
     decoder = decoder_of(chosen, task, teacher, search, device)
     with BlockWriter(path, settings) as writer:
         _write_blocks(writer, work, decoder, search.block_size)
@@ -99,11 +109,14 @@ def _neighbours(cfg: Any) -> dict[str, Any]:
 class _Work:
     """Which sentences are decoded, which repeat an earlier one, and which cannot be decoded."""
 
-    def __init__(self, task: Any, pairs: Any, rows: range, positions: float):
-        self.task, self.pairs, self.rows, self.positions = task, pairs, rows, positions
+    def __init__(self, task: Any, pairs: Any, rows: range, teacher: LiveTeacher, search: Search):
+        self.task, self.pairs, self.rows = task, pairs, rows
+        self.forced = search.teacher_forcing
+        self.positions = teacher.max_positions()
         firsts: dict[bytes, int] = {}
         self.same_as: dict[int, int] = {}
-        for row in rows:
+        own = search.sampling or self.forced  # each sentence has, whatever stands before it
+        for row in rows if not own else ():
             source = hashlib.blake2b(pairs.src[row].numpy().tobytes(), digest_size=12).digest()
             first = firsts.setdefault(source, row)
             if first != row:
@@ -116,8 +129,12 @@ class _Work:
         size = int(self.pairs.src_sizes[row])
         if size <= 1:  # the end of sentence alone
             return "empty"
-        if size > self.positions:
-            return f"{size} tokens, and the teacher reads at most {int(self.positions)}"
+        if size > self.positions[0]:
+            return f"{size} tokens, and the teacher reads at most {int(self.positions[0])}"
+        size = int(self.pairs.tgt_sizes[row]) if self.forced else 0
+        if size > self.positions[1]:
+            most = int(self.positions[1])
+            return f"reference of {size} tokens, and the teacher reads at most {most}"
         return None
 
     def to_decode(self, rows: Sequence[int]) -> list[int]:
@@ -133,7 +150,7 @@ class _Work:
         self.keep(row, hypotheses)
         record: Record = {"id": row, "hypotheses": hypotheses}
         if not hypotheses:
-            record["reason"] = "scores not finite"
+            record["reason"] = "no word" if self.forced else "scores not finite"
         return record if first is None else {**record, "same_as": first}
 
     def keep(self, row: int, hypotheses: list[Record]) -> None:

@@ -24,7 +24,7 @@ def history(
     Raises:
         InputError: the corpus is not whole.
     """
-    shards = find_corpus(folder, corpus_name(folder, subset, source, target))
+    shards = find_corpus(folder, corpus_name(folder, subset, source, target), any_text=True)
     lines: list[str] = []
     _tell(essentials(shards), {}, lines)
     return lines
@@ -57,7 +57,14 @@ def _tell(step: Mapping[str, Any], known: dict[str, str], lines: list[str]) -> s
         words += [named.pop("data"), "--path", ":".join(named.values())]
         words += _flags(settings.get("search", {}))
         words += _flags({f"knnmt_{k}": v for k, v in settings.get("knnmt", {}).items()})
+        words += _flags({"engine": settings.get("engine")})
+        compute = settings.get("engine_compute_type", "")
+        words += _flags({"compute_type": compute.split("_")[0] if "_" in compute else None})
         words += ["--cpu"] if settings.get("device") == "cpu" else []
+    elif command == "fold":
+        words = ["fairseq-kd", command, named.pop("data"), "--corpora", *inputs]
+        words += ["--trained-on", *named.values()]
+        words += _flags({"block_size": settings["block_size"]})
     else:
         words += [named.pop("data")] if command in DATA_FIRST and "data" in named else []
         words += _flags({**named, **settings["flags"], "block_size": settings["block_size"]})

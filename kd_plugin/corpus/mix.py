@@ -11,8 +11,7 @@ from typing import Any
 
 import torch
 
-from ..data import dictionaries
-from ..data.subset import fingerprint, read_subset, require_binarised
+from ..data.subset import fingerprint, read_subset, require_same_dictionaries
 from ..errors import InputError
 from ..files.shards import subset_name
 from ..version import versions
@@ -95,7 +94,7 @@ def _open(task: Any, part: Part, subset: str, undecoded: str, copies: Sequence[i
     folder, data = Path(part.what), str(task.cfg.data)
     if part.what != GOLD and any(folder.glob(f"*.{ENDING}")):
         pairs = read_subset(task, data, subset)
-        shards = require_corpus_of(task, pairs, folder, subset_name(task, subset))
+        shards = require_corpus_of(task, pairs, folder, subset_name(task, subset), any_text=True)
         targets = Targets(folder, subset, pairs, undecoded, copies)
 
         def of_corpus() -> Pairs:
@@ -106,7 +105,7 @@ def _open(task: Any, part: Part, subset: str, undecoded: str, copies: Sequence[i
         return of_corpus, lambda: {"corpus": essentials(shards), "counts": targets.counts}
     where = data if part.what == GOLD else part.what
     if part.what != GOLD:
-        _require_same_dictionaries(task, where)
+        _require_folder(task, where)
     sets = _all_parts(task, where, subset)
 
     def of_folder() -> Pairs:
@@ -134,17 +133,12 @@ def _all_parts(task: Any, folder: str, subset: str) -> list[Any]:
     return sets
 
 
-def _require_same_dictionaries(task: Any, folder: str) -> None:
+def _require_folder(task: Any, folder: str) -> None:
     if not Path(folder).is_dir():
         raise InputError(
             f"--part {folder} is no folder; give {GOLD}, a corpus, or a binarised data folder"
         )
-    require_binarised(folder, str(task.cfg.source_lang), str(task.cfg.target_lang))
-    for language, ours in task.languages():
-        theirs = dictionaries.load_dictionary(folder, language)
-        if theirs is not None:
-            whose = f"--part {folder}: its dictionary of {language}"
-            dictionaries.require_equal(theirs, ours, whose)
+    require_same_dictionaries(folder, task, "--part")
 
 
 def _tag(words: Any, tag: str | None) -> torch.Tensor:

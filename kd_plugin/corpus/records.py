@@ -10,7 +10,9 @@ beside it. A line reads::
 target dictionary with the end of sentence, ``text`` the same as subwords, ``score`` the search's
 (log-probability divided by length ** lenpen) or null where it is not finite, ``"capped": true``
 marks a translation that the length limit cut off, and ``same_as`` names an earlier sentence with
-the same source. Commands that make a corpus of another (:mod:`.derived`) write the same format.
+the same source. A corpus whose settings have the kind :data:`FORCED` holds no translations but text
+to train on (:mod:`.forced`). Commands that make a corpus of another (:mod:`.derived`) write the
+same format.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from ..files.whole import sha256
 Record = dict[str, Any]
 
 ENDING = "jsonl.gz"
+FORCED = "teacher-forcing"
 LEVEL = 6  # of compression: a twentieth larger than with 9, in a third of the time
 LONGEST = 1 << 26  # bytes of a line; one of 100 translations of 1,000 tokens has a hundredth
 AGAIN = "copy it again, or run the command that wrote it again, which redoes it"
@@ -51,11 +54,15 @@ def unpack(block: bytes) -> Iterator[Record]:
         yield json.loads(line)
 
 
-def find_corpus(folder: Path, name: str) -> Shards:
+def find_corpus(folder: Path, name: str, any_text: bool = False) -> Shards:
     """The shards of a corpus in order, each with its manifest; ``name`` is SUBSET.SRC-TGT.
 
+    Args:
+        any_text: whether text will do that is no translation.
+
     Raises:
-        InputError: as :func:`find_shards`, or a shard has changed since it was written.
+        InputError: as :func:`find_shards`; a shard has changed since it was written; it is no
+            translation.
     """
     shards = find_shards(folder, name, ENDING, _writer(folder, name))
     for path, manifest in shards:
@@ -64,6 +71,12 @@ def find_corpus(folder: Path, name: str) -> Shards:
             raise InputError(f"{manifest_path(path)} is damaged ({wrong}); {AGAIN}")
         if sha256(path) != manifest["sha256"]:
             raise InputError(f"{path} has changed since it was written; {AGAIN}")
+        if manifest["settings"].get("kind") == FORCED and not any_text:
+            raise InputError(
+                f"{folder} is no translation: it holds the teacher's word at each prefix of the "
+                "references (generate --teacher-forcing), which fairseq-kd binarise and mix take "
+                "as text to train on; name a corpus of translations here"
+            )
     return shards
 
 

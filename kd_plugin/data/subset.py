@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from ..errors import InputError
+from . import dictionaries
 
 
 def require_binarised(folder: str, source: str | None, target: str | None) -> None:
@@ -40,6 +41,20 @@ def require_binarised(folder: str, source: str | None, target: str | None) -> No
             )
 
 
+def require_same_dictionaries(folder: str, task: Any, flag: str) -> None:
+    """Refuse what is no binarised folder of a task's languages and dictionaries.
+
+    Raises:
+        InputError: it is so; ``flag`` says what named it.
+    """
+    require_binarised(folder, str(task.cfg.source_lang), str(task.cfg.target_lang))
+    for language, ours in task.languages():
+        theirs = dictionaries.load_dictionary(folder, language)
+        if theirs is not None:
+            whose = f"{flag} {folder}: its dictionary of {language}"
+            dictionaries.require_equal(theirs, ours, whose)
+
+
 def read_subset(task: Any, data: str, subset: str) -> Any:
     """The language pairs of ``--subset``, or one line that says that there are none."""
     try:
@@ -54,9 +69,13 @@ def fingerprint_of_sources(pairs: Any) -> str:
     return fingerprint(pairs.src, pairs.src_sizes)
 
 
-def fingerprint(sentences: Any, sizes: Any) -> str:
-    """sha256 of the token ids of one side of a corpus, and of the sentences' ``sizes``."""
-    digest = hashlib.sha256(sizes.astype("<i8").tobytes())
-    for row in range(len(sizes)):
+def fingerprint(sentences: Any, sizes: Any, rows: Any = None) -> str:
+    """sha256 of the token ids of one side of a corpus, and of the sentences' ``sizes``.
+
+    ``rows`` are those of which the corpus would consist (default: all).
+    """
+    chosen = sizes if rows is None else sizes[rows]
+    digest = hashlib.sha256(chosen.astype("<i8").tobytes())
+    for row in range(len(sizes)) if rows is None else rows.tolist():
         digest.update(sentences[row].numpy().astype("<i4").tobytes())
     return digest.hexdigest()

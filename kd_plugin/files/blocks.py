@@ -24,7 +24,8 @@ from .schema import COUNT, SHA256, Shape, parse, read_json
 from .whole import difference, to_json, write_atomically
 
 BEGUN = {"settings": str}  # the first line of a journal
-UNSAID = {"engine": "fairseq"}  # settings of files that are older than the setting
+# settings of files that are older than the setting, or are like most
+UNSAID = {"engine": "fairseq", "kind": "translations"}
 
 
 def manifest_path(path: Path) -> Path:

@@ -39,6 +39,20 @@ generate DATA --path TEACHER --output OUT --knnmt-datastore EMPTY --knnmt-lambda
 generate DATA --path TEACHER --output OUT --knnmt-datastore EMPTY --knnmt-temperature inf: 0.000001
 generate DATA --path TEACHER --output OUT --knnmt-datastore EMPTY --knnmt-k 0: 1 to the
 generate DATA --path TEACHER --output OUT --fp16 --cpu: --fp16 needs a GPU
+generate DATA --path TEACHER --output OUT --sampling --beam 4: a sample has no beam; say with
+generate DATA --path TEACHER --output OUT --sampling --sampling-topp 0: out of range; give 0.000001
+generate DATA --path TEACHER --output OUT --sampling-epsilon 0.1: is of samples; add --sampling
+generate DATA --path TEACHER --output OUT --diverse-beam-groups 9: does not divide --beam 5; give
+generate DATA --path TEACHER --output OUT --teacher-forcing --beam 4: --beam 4 is of a search
+fold DATA --output OUT: give one of --folds, --corpora and --stores, not none
+fold DATA --folds 0 --output OUT: --folds 0 is out of range; give 2 to 1,000
+fold DATA --folds 2 --output FOLDER: exists; give another, or remove it
+fold DATA --folds 2 --output FILE/deep: cannot be written
+fold NOTHING --folds 2 --output OUT: does not exist; name a binarised corpus
+fold DATA --corpora EMPTY --output OUT: say for each what its teacher was trained on
+fold DATA --corpora EMPTY --trained-on DATA --output OUT: should hold one complete set of shards
+fold DATA --stores EMPTY --trained-on DATA --output OUT: should hold one complete set of shards
+fold DATA --stores EMPTY --path FILE --output OUT: is not a fairseq checkpoint
 cache DATA --output OUT: --path is not given; name the teacher's checkpoint
 cache DATA --path TEACHER --output OUT --top-k 0: --top-k 0 is too small
 cache DATA --path TEACHER --output OUT --top-k 999: is more than the

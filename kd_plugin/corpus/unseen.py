@@ -1,0 +1,164 @@
+"""Who teaches which sentence: a teacher whose training text lacks its source, with the proof."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.subset import fingerprint, read_subset, require_same_dictionaries
+from ..errors import InputError
+from ..files.whole import sha256
+from ..host.paths import absolute
+from ..teachers.checkpoints import own_data, read_checkpoint
+from .fold import UNSEEN, require_one_part, source_hashes
+
+
+class Unseen:
+    """Which of K teachers teaches each sentence: the first that was trained without its source."""
+
+    def __init__(self, task: Any, pairs: Any, folders: Sequence[str], subset: str):
+        """Read the training text of the teachers: ``subset`` of each of ``folders``.
+
+        Memory holds 8 bytes a sentence of the data and of one folder at a time.
+
+        Raises:
+            InputError: every teacher was trained on a sentence; the first is named.
+        """
+        self.folders, self.subset, self.pairs = list(folders), subset, pairs
+        ours = source_hashes(pairs)
+        self.saw: list[NDArray[np.bool_]] = []  # of each folder [n]
+        self.text_sha256: list[str] = []
+        for folder in folders:
+            require_same_dictionaries(folder, task, "--trained-on")
+            require_one_part(folder, subset)
+            theirs = read_subset(task, folder, subset)
+            self.saw.append(np.isin(ours, source_hashes(theirs)))
+            self.text_sha256.append(fingerprint(theirs.src, theirs.src_sizes))
+        saw_all = np.logical_and.reduce(self.saw)
+        if saw_all.any():
+            row = int(saw_all.argmax())
+            raise InputError(
+                f"line {row + 1} of {subset} in {task.cfg.data} ({self.text(row)}) stands in the "
+                f"training text of every teacher ({', '.join(self.folders)}), as {saw_all.sum()} "
+                "line(s) do; train each teacher on one folder that fairseq-kd fold --folds cut"
+            )
+        self.source_sha256 = fingerprint(pairs.src, pairs.src_sizes)
+        self.fold = np.argmin(self.saw, 0)  # [n]: the first False
+        self.row = np.empty(len(pairs), np.int64)  # of each sentence among those of its fold [n]
+        for number in range(len(folders)):
+            rows = self.rows(number)
+            self.row[rows] = np.arange(len(rows))
+
+    def rows(self, fold: int) -> NDArray[np.int64]:
+        """The sentences that teacher ``fold`` teaches."""
+        return np.flatnonzero(self.fold == fold)
+
+    def text(self, row: int) -> str:
+        """A sentence's source, for errors; its beginning, if it is long."""
+        text = self.pairs.src_dict.string(self.pairs.src[row])
+        return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
+    def sources_sha256(self, fold: int) -> str:
+        """What a corpus of these sentences alone says of its sources."""
+        return fingerprint(self.pairs.src, self.pairs.src_sizes, self.rows(fold))
+
+    def is_whole(self, fold: int, source_sha256: str, name: str) -> bool:
+        """Whether what teacher ``fold`` said is of all sentences, or of its own alone.
+
+        Args:
+            fold: of the teacher.
+            source_sha256: of the sentences that it was asked about.
+            name: of what it said, for errors.
+
+        Raises:
+            InputError: it is of neither; where the teacher saw them, the first is named.
+        """
+        if source_sha256 == self.source_sha256:
+            return True
+        if source_sha256 == self.sources_sha256(fold):
+            return False
+        for other in range(len(self.folders)):
+            seen = self.rows(other)[self.saw[fold][self.rows(other)]]
+            if len(seen) and self.sources_sha256(other) == source_sha256:
+                raise InputError(
+                    f"{name} is of sentences that its teacher saw: line {seen[0] + 1} of "
+                    f"{self.subset} ({self.text(seen[0])}) stands in {self.folders[fold]}; name "
+                    "what the teachers said in the order of the folders that they were trained on"
+                )
+        raise InputError(
+            f"{name} is neither of all {len(self.pairs)} sentences of {self.subset} nor of the "
+            f"{len(self.rows(fold))} that {self.folders[fold]} lacks; ask its teacher about DATA, "
+            f"or about the folder {UNSEEN} that fairseq-kd fold --folds wrote"
+        )
+
+
+def trained_on(given: Sequence[str], paths: Sequence[str], count: int, flag: str) -> list[str]:
+    """The data folder that each of ``count`` teachers was trained on.
+
+    Args:
+        given: ``--trained-on``; () where the checkpoints tell.
+        paths: ``--path``, the checkpoints; () where they are not at hand.
+        count: of what ``flag`` names.
+
+    Raises:
+        InputError: the numbers differ, nothing tells, or a checkpoint tells something else.
+    """
+    if not given and not paths:
+        raise InputError(
+            f"{flag}: say for each what its teacher was trained on, with --trained-on FOLDER ... "
+            "or, where the checkpoints are at hand, with --path CHECKPOINT ..."
+        )
+    for name, values in (("--trained-on", given), ("--path", paths)):
+        if values and len(values) != count:
+            raise InputError(
+                f"{name} names {len(values)} and {flag} {count}; give one for each, in one order"
+            )
+    told = [_recorded(path) for path in paths] or [None] * count
+    for recorded, folder, path in zip(told, given, paths):
+        if recorded and not _same(recorded, folder):
+            raise InputError(
+                f"--path {path} was trained on {recorded}, as it says itself, and --trained-on "
+                f"{folder} is another folder; give all in one order"
+            )
+    for recorded, path in zip(told, paths):
+        if not recorded and not given:
+            raise InputError(
+                f"--path {path} does not say what it was trained on, or that is gone; name the "
+                "folders with --trained-on"
+            )
+    return list(given) or [str(recorded) for recorded in told]
+
+
+def _recorded(path: str) -> str | None:
+    return own_data(read_checkpoint(absolute(path), f"--path {path}")["cfg"])
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, absolute(other))
+    except OSError:
+        return False
+
+
+def require_teachers(
+    paths: Sequence[str], whose: Sequence[Sequence[str]], names: Sequence[str]
+) -> None:
+    """Refuse what another teacher said than the one whose checkpoint stands in its place.
+
+    Args:
+        paths: ``--path``; () leaves nothing to check.
+        whose: sha256 of the teachers of each.
+        names: of what they said, for errors.
+
+    Raises:
+        InputError: it is so.
+    """
+    for path, teachers, name in zip(paths, whose, names):
+        if sha256(absolute(path)) not in teachers:
+            raise InputError(
+                f"{name} was not made with --path {path} (sha256); give both in one order"
+            )
