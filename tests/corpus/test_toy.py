@@ -6,27 +6,23 @@ import hashlib
 import os
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kd_plugin.corpus.toy import english_forms, german_forms, lexicon, write_toy_corpus
-from kd_plugin.corpus.toy.choices import Dice, outcomes
+from kd_plugin.corpus.toy import sentences, write_toy_corpus
 from kd_plugin.corpus.toy.damage import damage, drop_words, swap_neighbours
-from kd_plugin.corpus.toy.english import english
-from kd_plugin.corpus.toy.german import german
-from kd_plugin.corpus.toy.german import phrase as german_phrase
-from kd_plugin.corpus.toy.plans import (
-    ADJECTIVES_OF,
-    KINDS,
-    NOUNS_OF,
+from kd_plugin.corpus.toy.dice import Dice
+from kd_plugin.corpus.toy.sentences import (
     Clause,
-    Phrase,
+    Entry,
     Sentence,
     draw_sentence,
+    english,
+    german,
 )
-from kd_plugin.corpus.toy.words import Determiner, Modal, Pronoun, Time, Verb
 from kd_plugin.errors import InputError
 
 SMALL = {"train": 300, "valid": 13, "test": 7}
@@ -36,118 +32,60 @@ NAMES = {
 }  # fmt: skip
 
 
-def word(table: tuple[Any, ...], german: str) -> Any:
-    return next(entry for entry in table if entry.german == german)
+def entry(table: list[Entry], german: str) -> Entry:
+    return next(each for each in table if each[0] == german)
 
 
-def the(german: str, determiner: str = "", adjective: str = "", **rest: Any) -> Phrase:
-    """A noun phrase from the lexicon, with ``der`` unless another determiner is named."""
-    return Phrase(
-        word(lexicon.NOUNS, german),
-        word(lexicon.DETERMINERS, determiner),
-        adjective=word(lexicon.ADJECTIVES, adjective) if adjective else None,
-        **rest,
-    )
+def the(noun: str, determiner: str = "die", adjective: str = "") -> list[Entry]:
+    """A noun phrase of the tables."""
+    adjectives = [entry(sentences.ADJECTIVES, adjective)] if adjective else []
+    nouns = sentences.PEOPLE + sentences.THINGS
+    return [entry(sentences.DETERMINERS, determiner), *adjectives, entry(nouns, noun)]
 
 
-def verb(german: str) -> Verb:
-    found: Verb = word(lexicon.VERBS, german)
-    return found
-
-
-def time(german: str) -> Time:
-    found: Time = word(lexicon.TIMES, german)
-    return found
-
-
-def modal(german: str) -> Modal:
-    return next(entry for entry in lexicon.MODALS if entry.singular == german)
-
-
-WE: Pronoun = word(lexicon.PRONOUNS, "wir")
-BARE = Determiner("", "none", (), ("",), 1)
-
-SHORT = Clause(verb("lachen"), the("Frau"))
-OPENS = Clause(verb("auf|machen"), the("Kind"), the("Fenster"))
-GIVES = Clause(
-    verb("geben"),
-    the("Mann", adjective="alt"),
-    the("Buch", "ein", "lang"),
-    the("Soldat", adjective="jung"),
-    place=word(lexicon.PLACES, "im Garten"),
-    time=time("heute"),
+OPENS = Clause(
+    the("das Kind"),
+    the("das Fenster", "jed"),
+    entry(sentences.VERBS, "öffnen geöffnet"),
+    modal=None,
+    time=None,
+    place=None,
+    time_leads=False,
 )
-
-
-def changed(clause: Clause, **fields: Any) -> Clause:
-    return Clause(**{**vars(clause), **fields})
+WINDOWS = Clause(
+    the("die Frau", "die", "müd"),
+    the("das Haus", "dies", "alt"),
+    entry(sentences.VERBS, "sehen gesehen"),
+    modal=entry(sentences.MODALS, "muss"),
+    time=entry(sentences.TIMES, "heute"),
+    place=entry(sentences.PLACES, "im Park"),
+    time_leads=True,
+)
 
 
 @pytest.mark.parametrize(
     ("plan", "sentence"),
     [
-        (Sentence(SHORT), "Die Frau lacht."),
-        (Sentence(OPENS), "Das Kind macht das Fenster auf."),
+        (Sentence(OPENS, None, None), "Das Kind hat jedes Fenster geöffnet."),
         (
-            Sentence(changed(OPENS, time=time("gestern"), tense="perfect", time_leads=True)),
-            "Gestern hat das Kind das Fenster aufgemacht.",
+            Sentence(replace(OPENS, time_leads=True), None, None),
+            "Das Kind hat jedes Fenster geöffnet.",
         ),
         (
-            Sentence(changed(OPENS, tense="modal", modal=modal("muss"))),
-            "Das Kind muss das Fenster aufmachen.",
+            Sentence(WINDOWS, None, None),
+            "Heute muss die müde Frau dieses alte Haus im Park sehen.",
         ),
         (
-            Sentence(changed(OPENS, subject=WE), opening=word(lexicon.OPENINGS, "ich glaube")),
-            "Ich glaube, dass wir das Fenster aufmachen.",
+            Sentence(replace(WINDOWS, time_leads=False), None, None),
+            "Die müde Frau muss heute dieses alte Haus im Park sehen.",
         ),
         (
-            Sentence(SHORT, reason=changed(OPENS, tense="perfect")),
-            "Die Frau lacht, weil das Kind das Fenster aufgemacht hat.",
+            Sentence(WINDOWS, entry(sentences.OPENINGS, "ich hoffe"), None),
+            "Ich hoffe, dass die müde Frau heute dieses alte Haus im Park sehen muss.",
         ),
         (
-            Sentence(SHORT, reason=changed(OPENS, tense="modal", modal=modal("darf"))),
-            "Die Frau lacht, weil das Kind das Fenster aufmachen darf.",
-        ),
-        (
-            Sentence(Clause(verb("auf|wachen"), the("Kind", plural=True), tense="perfect")),
-            "Die Kinder sind aufgewacht.",
-        ),
-        (
-            Sentence(GIVES),
-            "Der alte Mann gibt heute dem jungen Soldaten im Garten ein langes Buch.",
-        ),
-        (
-            Sentence(changed(GIVES, object=the("Buch"))),
-            "Der alte Mann gibt heute dem jungen Soldaten das Buch im Garten.",
-        ),
-        (
-            Sentence(
-                Clause(
-                    verb("sehen"),
-                    the("Bauer", "ein", "arm"),
-                    the("Hund", adjective="groß", owner=the("Bauer", adjective="reich")),
-                    time=time("nie"),
-                )
-            ),
-            "Ein armer Bauer sieht den großen Hund des reichen Bauern nie.",
-        ),
-        (
-            Sentence(
-                Clause(
-                    verb("helfen"), the("Arzt", "ein"), receiver=the("Kind", "viel", plural=True)
-                )
-            ),
-            "Ein Arzt hilft vielen Kindern.",
-        ),
-        (
-            Sentence(
-                Clause(
-                    verb("kaufen"),
-                    the("Freund", "mein"),
-                    the("Haus", adjective="teur", owner=the("Bruder", "unser")),
-                )
-            ),
-            "Mein Freund kauft das teure Haus unseres Bruders.",
+            Sentence(OPENS, None, replace(OPENS, subject=the("die Mutter", "dies"))),
+            "Das Kind hat jedes Fenster geöffnet, weil diese Mutter jedes Fenster geöffnet hat.",
         ),
     ],
 )
@@ -155,222 +93,93 @@ def test_german_by_hand(plan: Sentence, sentence: str) -> None:
     assert german(plan) == sentence
 
 
-@pytest.mark.parametrize(
-    ("phrase", "case", "text"),
-    [
-        (the("Turm", "ein", "hoh"), "nom", "ein hoher Turm"),
-        (the("Haus", "ein", "teur"), "nom", "ein teures Haus"),
-        (the("Turm", "ein", "hoh"), "dat", "einem hohen Turm"),
-        (the("Zimmer", "ein", "dunkl"), "acc", "ein dunkles Zimmer"),
-        (the("Onkel", "mein", "bös"), "nom", "mein böser Onkel"),
-        (the("Onkel", "mein", "bös"), "gen", "meines bösen Onkels"),
-        (the("Apfel", "dies", "saur"), "acc", "diesen sauren Apfel"),
-        (the("Frau", "jed", "müd"), "dat", "jeder müden Frau"),
-        (the("Freund", "zwei", "alt", plural=True), "dat", "zwei alten Freunden"),
-        (the("Auto", "ein"), "dat", "einem Auto"),
-        (the("Auto", plural=True), "dat", "den Autos"),
-        (the("Katze", "unser", plural=True), "gen", "unserer Katzen"),
-        (the("Nachbar", "ihr"), "acc", "ihren Nachbarn"),
-        (the("Kunde"), "gen", "des Kunden"),
-        (the("Haus"), "gen", "des Hauses"),
-        (the("Koch"), "gen", "des Kochs"),
-        (Phrase(word(lexicon.NOUNS, "Mann"), BARE, True, ADJECTIVES_OF["person"][0]), "nom",
-         "alte Männer"),
-    ],
-)  # fmt: skip
-def test_phrases_by_hand(phrase: Phrase, case: german_forms.Case, text: str) -> None:
-    assert german_phrase(phrase, case) == text
-
-
-def texts(plan: Sentence) -> dict[str, float]:
-    """Every English text of a plan with its probability."""
-    total: Counter[str] = Counter()
-    for text, p in outcomes(lambda choose: english(plan, choose)):
-        total[text] += p  # type: ignore[assignment]
-    return dict(total)
+def texts(plan: Sentence) -> Counter[str]:
+    """English texts of a plan in 3,000 draws."""
+    dice = Dice(5, "test")
+    return Counter(english(plan, dice) for _ in range(3000))
 
 
 def test_all_english_of_a_plan() -> None:
-    opened = ("opened the window", "opened up the window", "opened the window up")
-    expected = {
-        f"The {child} {auxiliary}{rest}."
+    found = texts(Sentence(OPENS, None, None))
+    active = {
+        f"The {child} {verb} {every} window."
         for child in ("child", "kid")
-        for auxiliary in ("", "has ")
-        for rest in opened
+        for verb in ("opened", "unlocked")
+        for every in ("every", "each")
     }
-    found = texts(Sentence(changed(OPENS, tense="perfect")))
-    assert set(found) == expected
-    assert sum(found.values()) == pytest.approx(1)
-    # child 2/3, no auxiliary 2/3, "open" 2/3
-    assert found["The child opened the window."] == pytest.approx(8 / 27)
-
-
-def test_the_past_of_a_day_has_no_present_perfect_and_a_verb_of_state_no_progressive() -> None:
-    known = Clause(verb("kennen"), WE, the("Richter"))
-    yesterday = changed(known, tense="perfect", time=time("gestern"))
-    assert set(texts(Sentence(yesterday))) == {
-        "We knew the judge yesterday.",
-        "Yesterday we knew the judge.",
-        "Yesterday, we knew the judge.",
+    passive = {
+        f"{every} window was {verb} by the {child}."
+        for child in ("child", "kid")
+        for verb in ("opened", "unlocked")
+        for every in ("Every", "Each")
     }
-    monday = changed(known, time=time("am Montag"))
-    assert set(texts(Sentence(monday, opening=word(lexicon.OPENINGS, "ich weiß")))) == {
-        f"I know {that}we {future} know the judge on Monday."
-        for that in ("", "that ")
-        for future in ("will", "are going to")
-    }
-    assert set(texts(Sentence(changed(known, time=time("heute"))))) == {
-        "We know the judge today.",
-        "Today we know the judge.",
-        "Today, we know the judge.",
-    }
+    assert set(found) == active | passive
+    assert sum(found[text] for text in passive) / 3000 == pytest.approx(0.3, abs=0.03)
+    # the first of two words: u^1.5 < 1/2, so u < 0.63
+    assert found["The child opened every window."] / 3000 == pytest.approx(0.7 * 0.25, abs=0.03)
 
 
-def test_an_adverb_stands_before_have_to_and_after_a_real_auxiliary() -> None:
-    works = Clause(verb("arbeiten"), WE, tense="modal", modal=modal("muss"), time=time("immer"))
-    assert set(texts(Sentence(works))) == {
-        "We must always work.",
-        "We always have to work.",
-        "We always need to work.",
-    }
+def test_where_time_and_place_stand() -> None:
+    found = texts(Sentence(WINDOWS, None, None))
+    skeletons = {re.sub(r"^(The|the) .* (house|home)", "X", text) for text in found}
+    today = ("today", "this day")
+    assert {f"X {t} in the park." for t in today} <= skeletons
+    assert {f"X in the park {t}." for t in today} <= skeletons
+    leads = [text for text in found if text.startswith(("Today", "This day"))]
+    assert {"," in text for text in leads} == {True, False}
+    modals = {m for m in ("must", "has to", "needs to") if any(f" {m} " in t for t in found)}
+    assert modals == {"must", "has to", "needs to"}
 
 
-def test_nobody_must_or_wants_to_be_in_a_state() -> None:
-    dice = Dice(5, "test")
-    clauses = [draw_sentence(dice).clause for _ in range(1000)]
-    assert {clause.verb.is_act for clause in clauses if clause.modal} == {True}
-    assert {clause.verb.is_act for clause in clauses} == {True, False}
-    assert not verb("kennen").is_act
-
-
-def test_owners_adverbs_and_receivers() -> None:
-    dog = the("Hund", owner=the("Kind", plural=True))
-    never = Clause(verb("warten"), dog, tense="perfect", time=time("nie"))
-    assert set(texts(Sentence(never))) == {
-        text.format(dog, kids)
-        for dog in ("dog", "hound")
-        for text, kids in [
-            ("The children's {} never waited.", ""),
-            ("The kids' {} never waited.", ""),
-            ("The {} of the {} never waited.", "children"),
-            ("The {} of the {} never waited.", "kids"),
-            ("The children's {} has never waited.", ""),
-            ("The kids' {} has never waited.", ""),
-            ("The {} of the {} has never waited.", "children"),
-            ("The {} of the {} has never waited.", "kids"),
-        ]
-    }
-    tells = Clause(
-        verb("erzählen"), WE, the("Witz", "ein"), the("Richter"), "modal", modal("soll"),
-        time("oft"),
-    )  # fmt: skip
-    found = texts(Sentence(tells, opening=word(lexicon.OPENINGS, "ich hoffe")))
-    assert {
-        "I hope that we should often tell the judge a joke.",
-        "I hope we should tell a joke to the judge frequently.",
-        "I hope we are often supposed to tell the judge a joke.",
-    } <= set(found)
-    assert sum(found.values()) == pytest.approx(1)
+def test_openings_and_reasons() -> None:
+    hoping = texts(Sentence(OPENS, entry(sentences.OPENINGS, "ich hoffe"), None))
+    assert {"I hope that the child opened every window.",
+            "I hope the child opened every window."} <= set(hoping)  # fmt: skip
+    reason = replace(OPENS, subject=the("die Mutter"))
+    told = texts(Sentence(OPENS, None, reason))
+    assert any(re.match(r"(Because|Since|As) .*, .*\.", text) for text in told)
+    assert any(re.match(r"The .* (because|since|as) .*\.", text) for text in told)
 
 
 @pytest.mark.parametrize(
-    ("entry", "forms"),
+    ("entry", "three"),
     [
-        ("buy", "buys bought bought buying"),
-        ("carry", "carries carried carried carrying"),
-        ("spot=", "spots spotted spotted spotting"),
-        ("wrap ~up", "wraps wrapped wrapped wrapping"),
-        ("flee", "flees fled fled fleeing"),
-        ("write", "writes wrote written writing"),
-        ("have breakfast", "has had had having"),
-        ("play", "plays played played playing"),
-        ("watch", "watches watched watched watching"),
+        ("see/saw/seen", "see saw seen"),
+        ("notice", "notice noticed noticed"),
+        ("open", "open opened opened"),
     ],
 )
-def test_english_verbs(entry: str, forms: str) -> None:
-    read = english_forms.read_verb(entry)
-    assert [read.third, read.past, read.participle, read.ing] == forms.split()
+def test_english_verbs(entry: str, three: str) -> None:
+    assert " ".join(sentences.forms(entry)) == three
 
 
-def test_the_notation_of_english_verbs() -> None:
-    read = english_forms.read_verb("give ~back [to]")
-    assert (read.base, read.particle, read.preposition, read.must_take) == (
-        "give", "back", "to", True,
-    )  # fmt: skip
-    assert english_forms.read_verb("have= confidence in").fixed == "confidence in"
-    with pytest.raises(ValueError, match="'give to!' is not written as EnglishVerb says"):
-        english_forms.read_verb("give to!")
+def test_regular_verbs_are_regular_in_spelling() -> None:
+    """What doubles a letter or ends in y has its forms written out."""
+    regular = {v for _, all_ in sentences.VERBS for v in all_ if "/" not in v}
+    assert {v for v in regular if v.endswith("y") and v[-2] not in "aeiou"} == set()
+    doubling = re.compile(r"^[^aeiou]*[aeiou][^aeiouwxy]$")  # one short syllable
+    assert {v for v in regular if doubling.match(v)} == set()
 
 
-def test_english_plurals() -> None:
-    irregular = (
-        "men gentlemen women children salesmen policemen thieves heroes mice sheep geese "
-        "potatoes tomatoes scarves knives shelves"
-    )
-    regular_but_for_spelling = (
-        "ladies lasses monarchs waitresses witnesses buddies bosses cherries agreements stories "
-        "dresses lorries buses coaches watches dishes looking_glasses boxes churches factories "
-        "queries replies difficulties keys vocalists"
-    )
-    plurals = {
-        english_forms.noun(entry, plural=True): english_forms.noun(entry, plural=False)
-        for noun in lexicon.NOUNS
-        for entry in noun.english
-    }
-    assert {p for noun in lexicon.NOUNS for e in noun.english for p in e.split("/")[1:]} == {
-        *irregular.split(),
-        "monarchs",
-    }
-    assert {form.replace("_", " ") for form in regular_but_for_spelling.split()} <= set(plurals)
-    assert [p for p in plurals if p == plurals[p]] == ["sheep"]
-    regular = {plural for plural in plurals if plural not in irregular.split()}
-    assert all(plural.endswith("s") for plural in regular)
-    assert {p for p in plurals if p.endswith(("fs", "fes", "ys", "mans", "os"))} == {
-        *"chefs schoolboys attorneys monkeys donkeys keys".split()
-    }
+def test_the_tables_are_large_enough() -> None:
+    for table, least in (
+        (sentences.PEOPLE, 25), (sentences.THINGS, 45), (sentences.ADJECTIVES, 30),
+        (sentences.VERBS, 38), (sentences.TIMES, 14), (sentences.PLACES, 14),
+    ):  # fmt: skip
+        assert len({german for german, _ in table}) == len(table) >= least
+        assert all(1 <= len(english) <= 3 for _, english in table)
+        assert sum(len(english) > 1 for _, english in table) / len(table) >= 0.8
 
 
-@pytest.mark.parametrize(
-    ("word", "article"),
-    [("egg", "an"), ("useful", "a"), ("honest", "an"), ("house", "a"), ("uncle", "an")],
-)
-def test_articles(word: str, article: str) -> None:
-    assert english_forms.article(word) == article
-
-
-def test_the_lexicon_is_large_enough() -> None:
-    lemmas = {verb.german for verb in lexicon.VERBS}
-    assert len({noun.german for noun in lexicon.NOUNS}) == len(lexicon.NOUNS) >= 100
-    assert len(lemmas) >= 50
-    assert sum("|" in lemma for lemma in lemmas) >= 9
-    assert len({adjective.german for adjective in lexicon.ADJECTIVES}) >= 40
-    assert len(lexicon.PLACES) >= 20
-    assert len(lexicon.TIMES) >= 15
-    assert all(NOUNS_OF[kind] and ADJECTIVES_OF[kind] for kind in KINDS)
-    assert all(1 <= len(entry.english) <= 3 for entry in (*lexicon.NOUNS, *lexicon.VERBS))
-
-
-def test_a_thousand_sentences_have_no_form_that_is_always_wrong() -> None:
+def test_a_thousand_sentences_are_well_formed() -> None:
     dice = Dice(7, "test")
     plans = [draw_sentence(dice) for _ in range(1000)]
     sources, targets = [german(plan) for plan in plans], [english(plan, dice) for plan in plans]
-    wrong_german = re.compile(
-        r"\b(den|dem|des|einen|einem|meinen|diesem) (\w+en )?"
-        r"(Soldat|Nachbar|Kollege|Bauer|Student|Polizist|Kunde|Affe|Zeuge|Held|Neffe)\b"
-        r"|\b(dunkel|teuer|hoch|sauer|müde|böse)(er|es|em|en)?\b(?<!böse)(?<!müde)"
-        r"|  | [,.]|\|"
-    )
-    wrong_english = re.compile(
-        r"\b[Aa] (?!use)[aeiou]|\b[Aa]n (?!honest|hour)[^aeiou]|\b[Aa]n use"
-        r"|\b(he|she) (have|are|want|need)\b|\b(we|they) (has|is|wants|needs)\b"
-        r"|  | [,.]|[=~()\[\]/]"
-    )
-    assert [line for line in sources if wrong_german.search(line)] == []
-    assert [line for line in targets if wrong_english.search(line)] == []
     for line in sources + targets:
-        assert line[0].isupper()
-        assert line.endswith(".")
-    assert 8 < sum(len(line.split()) for line in targets) / len(targets) < 12
+        assert re.fullmatch(r"[A-ZÄÖÜ][^:;/|_]*[^ ,]\.", line)
+        assert "  " not in line
+    assert {w for line in sources for w in re.findall(r"\w+ee\b", line)} <= {"Idee"}
+    assert 8 < sum(len(line.split()) for line in targets) / len(targets) < 13
 
 
 @pytest.fixture(scope="module")
@@ -424,7 +233,7 @@ def test_golden_bytes(corpus: Path) -> None:
     digest = hashlib.sha256()
     for name, data in sorted(contents(corpus).items()):
         digest.update(name.encode() + b"\0" + data)
-    assert digest.hexdigest() == "e9c2b7eea6133cb5780c533791e96514173e046491da3786f0b6779c3de1ece1"
+    assert digest.hexdigest() == "4f4d68de8e3ea20981aef90c84caa89b179be9a68ec1472d9e206ad6a98bc77f"
 
 
 def test_sizes_of_one_split_leave_the_test_set_alone(corpus: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from .choices import Dice
+from .dice import Dice
 
 KINDS = ("misaligned",) * 4 + ("dropped",) * 3 + ("swapped",) * 3
 """Of ten damaged lines, how many have the line before, miss words, have two words swapped."""

@@ -6,11 +6,9 @@ import os
 from pathlib import Path
 
 from ...errors import InputError
-from .choices import Dice
 from .damage import damage as damaged
-from .english import english
-from .german import german
-from .plans import Sentence, draw_sentence
+from .dice import Dice
+from .sentences import Sentence, draw_sentence, english, german
 
 
 def write_toy_corpus(
@@ -62,7 +60,7 @@ def write_toy_corpus(
 
 
 def _plans(sizes: dict[str, int], dice: Dice) -> dict[str, list[Sentence]]:
-    """Plans of each split, all with different German sentences."""
+    """Meanings of each split, all with different German sentences."""
     plans: dict[str, list[Sentence]] = {split: [] for split in sizes}
     seen: set[str] = set()
     for split, size in sizes.items():
