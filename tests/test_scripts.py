@@ -259,6 +259,25 @@ def test_a_corpus_is_generated_then_binarised(calls: Path, tmp_path: Path) -> No
     ]  # fmt: skip
 
 
+def test_memorisation_asks_again_for_what_is_replicated(calls: Path, tmp_path: Path) -> None:
+    output = tmp_path / "memorised"
+    for prefixes in (False, True):
+        if prefixes:
+            (output / "prefixes").mkdir()
+            calls.unlink()
+        done = run("memorisation.sh", "D", "S.pt", output, "--max-len-b", 9, calls=calls)
+        assert done.returncode == 0, done.stderr
+        made = [command[:1] + command[-2:] for command in called(calls, "fairseq-kd")]
+        told = [f"{output}/{name}" for name in ("prefixes", "prefixed", "memorisation.json")]
+        again = [["generate", "--max-len-b", "9"]] if prefixes else []
+        first = [] if prefixes else [["describe", "--write-prefixes", told[0]]]
+        last = ["describe", "--json", told[2]]
+        assert made == [["generate", "--max-len-b", "9"], *first, *again, last]
+        *_, asked = called(calls, "fairseq-kd")
+        assert ("--prefixes" in asked) == prefixes
+        assert (output / "memorisation.md").exists()
+
+
 def test_annealing_in_two_runs(calls: Path, model: Path, tmp_path: Path) -> None:
     (calls.parent / "fake" / "fairseq-kd").write_text('#!/usr/bin/env bash\necho "BEST-$4-$2"\n')
     done = run("anneal.sh", "D", tmp_path / "out", model, 40, "T.pt", "--seed", 2, calls=calls)
@@ -319,6 +338,7 @@ def test_arguments_that_are_missing_or_unknown(calls: Path, tmp_path: Path) -> N
         ("generate_corpus.sh", "give DATA, TEACHER and OUTPUT"),
         ("translate.sh", "give DATA, CHECKPOINT, SUBSET and OUTPUT"),
         ("prepare_data.sh", "give NAME and OUTPUT"),
+        ("memorisation.sh", "give DATA, STUDENT and OUTPUT"),
         ("anneal.sh", "give DATA, OUTPUT, MODEL, UPDATES and TEACHER"),
     ):
         done = run(name, calls=calls)
