@@ -33,12 +33,13 @@ from . import (
     prepare,
     score,
     select,
+    sources,
     text,
     user_dir,
 )
 
 COMMANDS = (
-    prepare, generate, import_, select, filter_, mix, noise, describe, history, binarise,
+    prepare, sources, generate, import_, select, filter_, mix, noise, describe, history, binarise,
     text, cache, datastore, neighbours, score, agreement, average, export, checkpoint, parameters,
     user_dir,
 )  # fmt: skip

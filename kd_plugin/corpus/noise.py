@@ -20,6 +20,7 @@ from ..data.subset import fingerprint, read_subset
 from ..errors import InputError
 from ..version import versions
 from .folder import new_data_folder
+from .origin import origin_of
 from .words import Splitter, Word
 
 SIDES = {"source": (0,), "target": (1,), "both": (0, 1)}
@@ -71,6 +72,8 @@ def add_noise(task: Any, noise: Noise, output: Path, subset: str = "train") -> d
             "versions": versions(torch),
         }
         folder.note("noise.json", told)
+        data = origin_of(Path(task.cfg.data), [pairs])
+        folder.made_by("noise", {**asdict(noise), "subset": subset}, data)
     return dict(counts)
 
 

@@ -20,8 +20,9 @@ from ..errors import InputError
 from ..files.schema import SHA256, read_json
 from ..files.shards import Shards, subset_name
 from .binarise import require_corpus_of
-from .derived import hashes
+from .derived import essentials, hashes
 from .folder import new_data_folder
+from .origin import origin_of
 from .records import Record, read_corpus
 from .references import Targets
 from .text import joined
@@ -98,6 +99,9 @@ def write_prefixes(task: Any, asked: Asked, output: Path, subset: str) -> dict[s
             counts["sentences"] += 1
             counts["prefixes"] += len(prefixes)
         folder.note(NOTE, {**asked.identity(), "counts": counts, "subset": subset})
+        flags = {"subset": subset, "subwords": asked.subwords}
+        data = origin_of(Path(task.cfg.data), [asked.pairs])
+        folder.made_by("describe", flags, data, [essentials(asked.shards)])
     return counts
 
 
