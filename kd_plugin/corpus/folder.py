@@ -78,7 +78,12 @@ class PairWriter:
 
 @contextlib.contextmanager
 def new_data_folder(
-    task: Any, output: Path, subset: str, joined: bool = False, targets: bool = True
+    task: Any,
+    output: Path,
+    subset: str,
+    joined: bool = False,
+    targets: bool = True,
+    flag: str = "--output",
 ) -> Iterator[PairWriter]:
     """Write beside and move into place; dictionaries and the other subsets are those of the data.
 
@@ -89,13 +94,14 @@ def new_data_folder(
         joined: whether it takes the place of its further parts, too: ``train1`` and so on, which
             fairseq would train on.
         targets: whether the subset has a target side.
+        flag: what named the folder, for errors.
 
     Raises:
         InputError: the folder exists, or cannot be written.
     """
     more = r"\d*" if joined else ""
     again = re.compile(rf"{re.escape(subset)}{more}\..*")
-    with new_folder(output) as part:
+    with new_folder(output, flag) as part:
         for file in sorted(Path(task.cfg.data).iterdir()):
             data = file.name.endswith((".bin", ".idx")) and not again.fullmatch(file.name)
             if file.name.startswith("dict.") or data:

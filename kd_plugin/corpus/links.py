@@ -23,6 +23,8 @@ class Pharaoh:
     """A file of alignments, read line by line beside the sentences that it aligns."""
 
     def __init__(self, path: Path, flag: str):
+        if not path.is_file():
+            raise InputError(f"{flag} {path} is no file; name one with a line for each sentence")
         self.path, self.flag = path, flag
         self._lines = Lines(path, flag)
         self._next = 0

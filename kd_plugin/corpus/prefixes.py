@@ -92,7 +92,7 @@ def write_prefixes(task: Any, asked: Asked, output: Path, subset: str) -> dict[s
     counts = {"sentences": 0, "prefixes": 0}
     if next(iter(asked), None) is None:
         return counts
-    with new_data_folder(task, output, subset) as folder:
+    with new_data_folder(task, output, subset, flag="--write-prefixes") as folder:
         for row, prefixes in asked:
             for prefix in prefixes:
                 folder.add(prefix, asked.pairs.tgt[row])

@@ -118,6 +118,11 @@ def test_bad_alignments(
         describe(data, corpus, tmp_path / "o", "--alignments", path, "--alignments", path)
 
 
+def test_no_file_of_alignments(data: Path, corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"--alignments .*/none is no file; name one with a line"):
+        describe(data, corpus, tmp_path / "o", *["--alignments", tmp_path / "none"] * 2)
+
+
 def test_as_many_alignments_as_texts(data: Path, corpus: Path, tmp_path: Path) -> None:
     path = written(tmp_path / "one", [])
     with pytest.raises(SystemExit, match="--alignments is given 1 times and there are 2 texts"):

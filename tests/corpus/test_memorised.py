@@ -101,6 +101,8 @@ def test_extractive_memorisation(
 ) -> None:
     folder = tmp_path / "prefixes"
     assert prefixes(small, output, folder, capsys) == f"{folder}: sentences 3, prefixes 10\n"
+    with pytest.raises(SystemExit, match=r"--write-prefixes .* exists; give another, or remove it"):
+        describe(small, output, "--write-prefixes", folder)
     task = DistillationTask.of_data(str(folder))
     pairs = task.language_pairs(str(folder), "train")
     asked = [(pairs.src_dict.string(pairs.src[i]), pairs.tgt_dict.string(pairs.tgt[i]))
