@@ -118,3 +118,26 @@ read_flags() {
     [ -f "$1" ] || die "$1 does not exist; name a file of configs/models"
     sed 's/#.*//' "$1" | xargs -n1 printf '%s\n'
 }
+
+# The languages of a data folder, source first: languages DATA.
+languages() {
+    local file
+    file="$(find "$1/" -maxdepth 1 -name 'train.*-*.*.idx' 2> /dev/null | sort | head -n 1)" || true
+    file="$(basename "$file")" file="${file#train.}"
+    [ -n "$file" ] || die "$1 holds no binarised training set; name a data folder"
+    echo "${file%%.*}"
+}
+
+# Add the pairs of a folder to the gold: mix_with_gold DATA SOURCE-TARGET TIMES PAIRS[@TAG] OUTPUT.
+mix_with_gold() {
+    local parts=()
+    [ -e "$5" ] && return
+    [ "$3" = 0 ] || parts=(--part "gold:$3")
+    child fairseq-kd mix "$1" --source-lang "${2%-*}" --target-lang "${2#*-}" "${parts[@]}" \
+        --part "$4" --output "$5"
+}
+
+# A count of a flag: require_count FLAG VALUE.
+require_count() {
+    [[ "$2" =~ ^[0-9]{1,4}$ ]] || die "$1 $2 is no count; give 0, 1, 2, ..."
+}

@@ -4,7 +4,8 @@
 # usage: ./scripts/setup.sh [--compile]
 #
 #   --compile   also compile fairseq's batching (half a minute; needs a C++ compiler). Nothing here
-#               needs it: batching in Python gives the same batches.
+#               needs it: batching in Python gives the same batches. And eflomal, which aligns words for
+#               fairseq-kd describe --align
 #
 # Installs into the active virtual environment; without one, into .venv beside this folder, which is
 # made first. A second call with nothing changed does nothing. Without a GPU the small build of torch
@@ -91,4 +92,8 @@ fi
 if [ "$compile" = 1 ] && ! python -c 'import fairseq.data.data_utils_fast' 2> /dev/null; then
     say "compiling fairseq's batching"
     compile_batching
+fi
+if [ "$compile" = 1 ] && ! command -v eflomal-align > /dev/null; then
+    say "compiling eflomal"
+    install eflomal
 fi

@@ -118,6 +118,7 @@ def test_help(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     "name",
     [
         "prepare",
+        "sources",
         "generate",
         "import",
         "select",

@@ -259,6 +259,85 @@ def test_a_corpus_is_generated_then_binarised(calls: Path, tmp_path: Path) -> No
     ]  # fmt: skip
 
 
+def test_memorisation_asks_again_for_what_is_replicated(calls: Path, tmp_path: Path) -> None:
+    output = tmp_path / "memorised"
+    for prefixes in (False, True):
+        if prefixes:
+            (output / "prefixes").mkdir()
+            calls.unlink()
+        done = run("memorisation.sh", "D", "S.pt", output, "--max-len-b", 9, calls=calls)
+        assert done.returncode == 0, done.stderr
+        made = [command[:1] + command[-2:] for command in called(calls, "fairseq-kd")]
+        told = [f"{output}/{name}" for name in ("prefixes", "prefixed", "memorisation.json")]
+        again = [["generate", "--max-len-b", "9"]] if prefixes else []
+        first = [] if prefixes else [["describe", "--write-prefixes", told[0]]]
+        last = ["describe", "--json", told[2]]
+        assert made == [["generate", "--max-len-b", "9"], *first, *again, last]
+        *_, asked = called(calls, "fairseq-kd")
+        assert ("--prefixes" in asked) == prefixes
+        assert (output / "memorisation.md").exists()
+
+
+def called_with(calls: Path, *names: str) -> list[list[str]]:
+    """The commands, and of their flags those that are asked for."""
+    kept = []
+    for command in called(calls, "fairseq-kd"):
+        found = [command[i : i + 2] for i, word in enumerate(command) if word in names]
+        kept.append([command[0], *(word for two in found for word in two)])
+    return kept
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What a data folder looks like to a script."""
+    (tmp_path / "bin").mkdir()
+    for name in ("dict.de.txt", "train.de-en.de.idx", "train.de-en.en.idx", "valid.de-en.de.idx"):
+        (tmp_path / "bin" / name).touch()
+    return tmp_path / "bin"
+
+
+@pytest.mark.parametrize(("side", "way"), [("source", ("de", "en")), ("target", ("en", "de"))])
+def test_text_of_either_side_is_translated(
+    calls: Path, folder: Path, tmp_path: Path, side: str, way: tuple[str, str]
+) -> None:
+    out = tmp_path / "out"
+    words = [folder, "T.pt", "news", out, "--of", side, "--beam", 4, "--gold", 2, "--tag", "NEW",
+             "--subwords", "none"]  # fmt: skip
+    done = run("forward_translate.sh", *words, calls=calls)
+    assert done.returncode == 0, done.stderr
+    there = ["--source-lang", way[0], "--target-lang", way[1]]
+    flags = ("--source-lang", "--target-lang", "--text", "--subwords", "--beam", "--part")
+    assert called_with(calls, *flags) == [
+        ["sources", *there, "--text", "news", "--subwords", "none"],
+        ["generate", *there, "--beam", "4"],
+        ["binarise", *there],
+        ["mix", "--source-lang", "de", "--target-lang", "en", "--part", "gold:2",
+         "--part", f"{out}/pairs@NEW"],
+    ]  # fmt: skip
+    (out / "pairs").mkdir(parents=True)
+    calls.unlink()
+    run("forward_translate.sh", *words, "--pairs-only", calls=calls)
+    assert [command[0] for command in called(calls, "fairseq-kd")] == ["sources", "generate"]
+
+
+def test_a_round_trip(calls: Path, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = [folder, "B.pt", "F.pt", "news", out, "--beam", 4, "--gold", 0]
+    done = run("round_trip.sh", *words, calls=calls)
+    assert done.returncode == 0, done.stderr
+    back, forth = ["--source-lang", "en"], ["--source-lang", "de"]
+    assert called_with(calls, "--source-lang", "--path", "--beam", "--undecoded", "--part") == [
+        ["sources", *back],
+        ["generate", *back, "--path", "B.pt", "--beam", "4"],
+        ["binarise", *back, "--undecoded", "drop"],
+        ["generate", *forth, "--path", "F.pt", "--beam", "4"],
+        ["binarise", *forth, "--undecoded", "drop"],
+        ["mix", *forth, "--part", f"{out}/pairs"],
+    ]
+    commands = called(calls, "fairseq-kd")
+    assert commands[3][1] == f"{out}/backward/pairs" == commands[4][2]
+
+
 def test_annealing_in_two_runs(calls: Path, model: Path, tmp_path: Path) -> None:
     (calls.parent / "fake" / "fairseq-kd").write_text('#!/usr/bin/env bash\necho "BEST-$4-$2"\n')
     done = run("anneal.sh", "D", tmp_path / "out", model, 40, "T.pt", "--seed", 2, calls=calls)
@@ -319,11 +398,26 @@ def test_arguments_that_are_missing_or_unknown(calls: Path, tmp_path: Path) -> N
         ("generate_corpus.sh", "give DATA, TEACHER and OUTPUT"),
         ("translate.sh", "give DATA, CHECKPOINT, SUBSET and OUTPUT"),
         ("prepare_data.sh", "give NAME and OUTPUT"),
+        ("memorisation.sh", "give DATA, STUDENT and OUTPUT"),
+        ("forward_translate.sh", "give DATA, TEACHER, TEXT and OUTPUT"),
+        ("round_trip.sh", "give DATA, BACKWARD, FORWARD, TEXT and OUTPUT"),
         ("anneal.sh", "give DATA, OUTPUT, MODEL, UPDATES and TEACHER"),
     ):
         done = run(name, calls=calls)
         assert done.returncode == 1
         assert done.stderr == f"{name}: error: {words}; see --help\n"
+    four, five = ["D", "T", "x", "o"], ["D", "B", "F", "x", "o"]
+    for name, given, told in (
+        ("forward_translate.sh", [*four, "--gold", "-1"], "--gold -1 is no count; give 0, 1, 2"),
+        ("forward_translate.sh", four, "D holds no binarised training set; name a data folder"),
+        ("round_trip.sh", [*five, "--gold", "x"], "--gold x is no count; give 0, 1, 2"),
+        ("round_trip.sh", five, "D holds no binarised training set; name a data folder"),
+    ):
+        assert told in run(name, *given, calls=calls).stderr
+    (calls.parent / "D").mkdir()
+    (calls.parent / "D" / "train.a-b.a.idx").touch()
+    sides = run("forward_translate.sh", *four, "--of", "both", calls=calls).stderr
+    assert "--of both is no side; give source or target" in sides
     assert "unknown argument --loud" in run("quickstart.sh", "--loud", calls=calls).stderr
     unknown = run("quickstart.sh", "--checkpoint-rule", "best-loss", calls=calls).stderr
     assert "--checkpoint-rule best-loss is unknown; give last, average:K or best-bleu" in unknown

@@ -35,14 +35,15 @@ from . import (
     prepare,
     score,
     select,
+    sources,
     text,
     user_dir,
 )
 
 COMMANDS = (
-    prepare, generate, import_, select, filter_, mix, noise, fold, describe, history, binarise,
-    text, cache, datastore, neighbours, score, comet, agreement, average, export, checkpoint,
-    parameters, user_dir,
+    prepare, sources, generate, import_, select, filter_, mix, noise, fold, describe, history,
+    binarise, text, cache, datastore, neighbours, score, comet, agreement, average, export,
+    checkpoint, parameters, user_dir,
 )  # fmt: skip
 
 

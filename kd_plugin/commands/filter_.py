@@ -17,7 +17,10 @@ from ..errors import InputError
 from .flags import add_derive_flags, add_languages, declare, require_positive
 
 EXAMPLE = """  fairseq-kd filter corpus data --max-ratio 3 --copies --repetition --encoding \\
-      --duplicates --output clean"""
+      --duplicates --output clean
+  without what the teacher itself finds less likely than the reference:
+  fairseq-kd cache data --path T.pt --output store
+  fairseq-kd filter corpus data --worse-than-gold store --output better"""
 SWITCHES = {
     "copies": "those that are their source",
     "repetition": "those in which one to four tokens stand four times in a row",
@@ -39,6 +42,12 @@ def add_command(commands: Any) -> None:
     add_languages(parser)
     add("--max-ratio", type=float, metavar="R", help="drop those over R times longer or shorter")
     add("--min-score", type=float, metavar="S", help="drop those with a lower score, or none")
+    about = "drop those that score lower than their reference, by this store of the same teacher"
+    add("--worse-than-gold", type=Path, metavar="STORE", help=about)
+    about = "the same by a file with the reference's score for each sentence, for scores of others"
+    add("--gold-scores", type=Path, metavar="FILE", help=about)
+    about = "how much lower a score may be than the reference's (default: 0)"
+    add("--gold-margin", type=float, metavar="M", help=about)
     add("--script", metavar="S[,S]", help="drop those with most letters of others, such as latin")
     for name, about in SWITCHES.items():
         add(f"--{name}", action="store_true", help=f"drop {about}")
@@ -52,6 +61,18 @@ def run(given: argparse.Namespace) -> None:
 
     require("--max-ratio", given.max_ratio, Range(1, 1e6))
     require("--min-score", given.min_score, Range(-1e9, 1e9))
+    require("--gold-margin", given.gold_margin, Range(0, 1e9))
+    gold = given.worse_than_gold or given.gold_scores
+    if given.worse_than_gold and given.gold_scores:
+        raise InputError(
+            f"--worse-than-gold {given.worse_than_gold} and --gold-scores {given.gold_scores} both "
+            "score the references; give one of them"
+        )
+    if given.gold_margin is not None and not gold:
+        raise InputError(
+            f"--gold-margin {given.gold_margin} needs scores of the references; give "
+            "--worse-than-gold STORE or --gold-scores FILE"
+        )
     scripts = frozenset(given.script.split(",")) if given.script else frozenset()
     for script in sorted(scripts):
         if not any(_begins(script, ending) for ending in ("LETTER A", "SMALL LETTER A", "KA")):
@@ -68,6 +89,8 @@ def run(given: argparse.Namespace) -> None:
         asked["length ratio"] = rules.ratio_above(given.max_ratio)
     if given.min_score is not None:
         asked["score"] = rules.score_below(given.min_score)
+    if gold:
+        asked["worse than gold"] = rules.worse_than_gold(given.gold_margin or 0.0)
     if scripts:
         asked["script"] = rules.other_script(scripts)
     task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
@@ -80,13 +103,14 @@ def run(given: argparse.Namespace) -> None:
     asked |= {name: rule for flag, (name, rule) in simple.items() if getattr(given, flag)}
     if not asked and not given.duplicates:
         raise InputError("no rule is given; give one or more, as --max-ratio 3 --copies")
-    names = ("max_ratio", "min_score", "script", *SWITCHES, "subwords")
+    names = ("max_ratio", "min_score", "gold_margin", "script", *SWITCHES, "subwords")
     flags = {
         name: getattr(given, name) for name in names if getattr(given, name) not in (None, False)
     }
     told = filter_corpus(
         task, given.corpus, given.output, given.subset, asked, flags, given.duplicates,
-        given.subwords, given.workers, given.block_size,
+        given.subwords, given.worse_than_gold, given.gold_scores, given.workers,
+        given.block_size,
     )  # fmt: skip
     print(told)
 

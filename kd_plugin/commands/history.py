@@ -1,7 +1,9 @@
-"""``fairseq-kd history``: the commands that made a corpus, from its manifest alone.
+"""``fairseq-kd history``: the commands that made a corpus or a data folder, from it alone.
 
-A shell script: for each step a comment with the corpus's sha256, the files that it read with theirs
-and the version that made it, and the command that makes it again. Names in capitals are not known.
+A shell script: for each step a comment with the sha256 of what it wrote, the files that it read
+with theirs and the version that made it, and the command that makes it again, under a name of its
+own (corpus1, data1, ...). Names in capitals are not known. Data folders tell where binarise, mix,
+noise, sources or describe --write-prefixes made them.
 """
 
 from __future__ import annotations
@@ -12,14 +14,17 @@ from typing import Any
 
 from .flags import add_languages, declare
 
-EXAMPLE = "  fairseq-kd history corpus"
+EXAMPLE = """  fairseq-kd history corpus
+  fairseq-kd history mixed > again.sh"""
 
 
 def add_command(commands: Any) -> None:
     """Register the command."""
-    summary = "print the commands that made a corpus"
+    summary = "print the commands that made a corpus or a data folder"
     parser = declare(commands, "history", summary, __doc__, EXAMPLE, run, host=False)
-    parser.add_argument("corpus", metavar="CORPUS", type=Path, help="a corpus, all shards")
+    parser.add_argument(
+        "corpus", metavar="CORPUS", type=Path, help="a corpus, all shards, or a data folder"
+    )
     parser.add_argument("--subset", default="train", help="(default: %(default)s)")
     add_languages(parser, "CORPUS")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,9 @@ from ..version import versions
 from .alignment import Alignment, Verdict
 from .derived import BLOCK_SIZE, Counts, Made, write_records
 from .foreign import Foreign, Hypotheses
+from .pieces import find_model, load_model, require_its_model
 from .records import Record
 from .references import Sources, sha256_of
-
-PLACES = ("", "subwords", "text/subwords", "../subwords", "../text/subwords")  # of a model
 
 
 def adopt(
@@ -89,7 +87,7 @@ def adopt(
     sources = Sources(pairs, subwords)
     make = _Cut(pairs.tgt_dict, sources, path)
     if path:
-        require_its_model(pairs, path)
+        require_its_model(pairs.tgt, pairs.tgt_dict, path)
     verdict = check(sources, len(pairs), hypotheses)
     if verdict.complaint and not misaligned:
         raise InputError(
@@ -129,64 +127,12 @@ def check(sources: Sources, sentences: int, hypotheses: Foreign) -> Verdict:
     return alignment.verdict()
 
 
-def find_model(data: Path, target: str) -> Path:
-    """The SentencePiece model that stands beside the data as ``prepare`` leaves it.
-
-    Raises:
-        InputError: there is none, or several.
-    """
-    files = (
-        (data / place / f"{stem}.model").resolve()
-        for place, stem in itertools.product(PLACES, ("joint", target))
-    )
-    found = sorted({file for file in files if file.is_file()})
-    if len(found) != 1:
-        told = f"{len(found)} SentencePiece models" if found else "no SentencePiece model"
-        raise InputError(
-            f"{told} of {target} stand beside {data}; give --sentencepiece MODEL, or, for text "
-            "that is cut already, --subwords none"
-        )
-    return found[0]
-
-
-def require_its_model(pairs: Any, path: Path) -> None:
-    """Refuse a model that does not cut the data's own targets as they are cut.
-
-    Raises:
-        InputError: it is none, or most of the first targets come out otherwise.
-    """
-    model = _load(path)
-    words = pairs.tgt_dict
-    lines = [words.string(pairs.tgt[row]) for row in range(min(len(pairs), 100))]
-    lines = [line for line in lines if line and words.unk_word not in line.split()]
-    again = [
-        " ".join(model.encode(line.replace(" ", "").replace("\u2581", " "), out_type=str))
-        for line in lines
-    ]
-    same = sum(ours == theirs for ours, theirs in zip(lines, again))
-    if same * 2 < len(lines):
-        raise InputError(
-            f"--sentencepiece {path} cuts {len(lines) - same} of {len(lines)} targets of the data "
-            "otherwise than they are; name the model that cut the data"
-        )
-
-
-def _load(path: Path) -> Any:
-    try:
-        return sentencepiece.SentencePieceProcessor(model_file=str(path))
-    except (OSError, RuntimeError) as error:
-        told = " ".join(str(error).split())
-        raise InputError(
-            f"--sentencepiece {path} is no model of SentencePiece ({told}); name another"
-        ) from None
-
-
 class _Cut:
     """A record from a sentence's texts, best first where all have scores."""
 
     def __init__(self, words: Any, sources: Sources, model: Path | None):
         self.words, self.sources = words, sources
-        self.model = _load(model) if model else None
+        self.model = load_model(model) if model else None
 
     def __call__(self, row: int, item: Hypotheses) -> tuple[Record, Counts]:
         given = [(text, score) for text, score in item if text]

@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..files.shards import Shards, subset_name
 from .derived import essentials
 from .folder import new_data_folder
+from .origin import origin_of
 from .records import AGAIN, Record, find_corpus, read_corpus
 
 
@@ -58,6 +59,8 @@ def binarise(
             "counts": targets.counts,
         }
         folder.note("corpus.json", content)
+        flags = {"subset": subset, "undecoded": undecoded, "copies": list(copies)}
+        folder.made_by("binarise", flags, origin_of(Path(data), [pairs]), [kept])
     return targets.counts
 
 
@@ -93,6 +96,10 @@ class Targets:
     ):
         self.corpus, self.subset, self.pairs = corpus, subset, pairs
         self.undecoded, self.copies = undecoded, copies
+        if undecoded == "reference" and pairs.tgt is None:
+            raise InputError(
+                f"--undecoded reference: {subset} of the data has sources alone; give drop or error"
+            )
         self.counts = {"teacher": 0, "reference": 0, "dropped": 0}
 
     def of(self, record: Record) -> list[Any]:

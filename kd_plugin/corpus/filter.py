@@ -12,8 +12,9 @@ from ..data.subset import fingerprint, read_subset
 from ..files.shards import subset_name
 from .binarise import require_corpus_of
 from .derived import BLOCK_SIZE, Counts, Made, derive
+from .gold import StoredGold, to_score
 from .records import Record
-from .references import Sources
+from .references import Lines, Sources, sha256_of
 from .rules import Hypothesis, Rule
 from .text import joined
 
@@ -27,6 +28,8 @@ def filter_corpus(
     flags: Mapping[str, Any],
     duplicates: bool,
     subwords: str,
+    gold: Path | None = None,
+    gold_scores: Path | None = None,
     workers: int = 1,
     block_size: int = BLOCK_SIZE,
 ) -> str:
@@ -42,6 +45,8 @@ def filter_corpus(
         duplicates: whether a hypothesis that its source had before is dropped; this needs a hash of
             every hypothesis that is kept in memory, and one process.
         subwords: what cut the words.
+        gold: a store of the corpus's teacher that says how likely the references are.
+        gold_scores: a file that says it, for scores of others.
         workers, block_size: as in :func:`.derived.derive`.
 
     Returns:
@@ -56,10 +61,19 @@ def filter_corpus(
     step = _Filter(pairs, rules, duplicates, subwords)
     reads = {"data": fingerprint(pairs.src, pairs.src_sizes)}
     names = {"data": str(task.cfg.data)}
+    feed = None
+    if gold:
+        step.gold = StoredGold(gold, name, pairs, shards)
+        reads["worse_than_gold"], names["worse_than_gold"] = step.gold.sha256(), str(gold)
+    if gold_scores:
+        reads["gold_scores"] = sha256_of(gold_scores, "--gold-scores")
+        names["gold_scores"] = str(gold_scores)
+        feed = Lines(gold_scores, "--gold-scores")
+        step.scores = gold_scores
     made = Made("filter", flags, reads, names, block_size=block_size)
     recall = step.remember if duplicates else None
     workers = 1 if duplicates else workers
-    return derive([shards], output, name, made, step, workers=workers, recall=recall)
+    return derive([shards], output, name, made, step, feed, workers, recall=recall)
 
 
 class _Filter:
@@ -69,17 +83,21 @@ class _Filter:
         self.pairs, self.rules, self.subwords = pairs, rules, subwords
         self.sources = Sources(pairs, subwords)
         self.seen: set[bytes] | None = set() if duplicates else None
+        self.gold: StoredGold | None = None
+        self.scores: Path | None = None  # the file that each sentence's line is of
 
     def __call__(self, records: list[Record], extra: Any) -> tuple[Record, Counts]:
         (record,) = records
         row = record["id"]
         if not record["hypotheses"]:
             return record, {"undecoded before": 1}
-        source = self.sources[row]
+        source, gold = self.sources[row], self._gold(row, extra)
         kept, noted = [], Counter[str]()
         first: str | None = None
+        if gold is None and (self.gold or self.scores):
+            noted["sentences whose reference has no score"] += 1
         for number, hypothesis in enumerate(record["hypotheses"]):
-            broken = self._broken(row, source, hypothesis)
+            broken = self._broken(row, source, gold, hypothesis)
             if broken is None:
                 kept.append(hypothesis)
                 self._add(row, hypothesis)
@@ -98,11 +116,18 @@ class _Filter:
         for hypothesis in record["hypotheses"]:
             self._add(record["id"], hypothesis)
 
-    def _broken(self, row: int, source: str, hypothesis: Record) -> str | None:
+    def _gold(self, row: int, line: Any) -> float | None:
+        """The score of the reference, where there is one."""
+        if self.scores:
+            return to_score(line, self.scores, row)
+        return self.gold[row] if self.gold else None
+
+    def _broken(self, row: int, source: str, gold: float | None, hypothesis: Record) -> str | None:
         tokens = hypothesis["tokens"]
         seen = Hypothesis(
             source, joined(hypothesis["text"], self.subwords), int(self.pairs.src_sizes[row]) - 1,
             max(len(tokens) - 1, 0), hypothesis["text"].split(), tokens, hypothesis.get("score"),
+            gold, gold is not None and tokens == self.pairs.tgt[row].tolist(),
         )  # fmt: skip
         for name, broken in self.rules.items():
             if broken(seen):

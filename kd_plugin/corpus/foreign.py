@@ -39,9 +39,9 @@ class Foreign:
         return read()
 
     def _lines(self) -> Iterator[Hypotheses]:
-        scores = _read(self.scores, "--scores") if self.scores else None
+        scores = read_text(self.scores, "--scores") if self.scores else None
         block: Hypotheses = []
-        for number, line in enumerate(_read(self.path), 1):
+        for number, line in enumerate(read_text(self.path), 1):
             score = None
             if scores is not None:
                 score = _number(next(scores, ""), f"--scores {self.scores}, line {number}")
@@ -60,7 +60,7 @@ class Foreign:
             )
 
     def _objects(self) -> Iterator[Hypotheses]:
-        for number, line in enumerate(_read(self.path), 1):
+        for number, line in enumerate(read_text(self.path), 1):
             where = f"--hypotheses {self.path}, line {number}"
             try:
                 found: dict[str, Any] = parse(line, OBJECT)
@@ -81,7 +81,7 @@ class Foreign:
     def _list(self) -> Iterator[Hypotheses]:
         block: Hypotheses = []
         row = 0
-        for number, line in enumerate(_read(self.path), 1):
+        for number, line in enumerate(read_text(self.path), 1):
             where = f"--hypotheses {self.path}, line {number}"
             parts = [part.strip() for part in line.split("|||")]
             if len(parts) < 2 or not parts[0].isdecimal() or not row <= int(parts[0]) in COUNT:
@@ -98,7 +98,7 @@ class Foreign:
             yield block
 
 
-def _read(path: Path, flag: str = "--hypotheses") -> Iterator[str]:
+def read_text(path: Path, flag: str = "--hypotheses") -> Iterator[str]:
     """Lines of a text file, plain or gzipped."""
     try:
         with open(path, "rb") as raw:

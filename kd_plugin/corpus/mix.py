@@ -18,6 +18,7 @@ from ..version import versions
 from .binarise import Targets, require_corpus_of
 from .derived import essentials
 from .folder import new_data_folder
+from .origin import Step, origin_of
 from .records import ENDING, read_corpus
 
 GOLD = "gold"
@@ -47,6 +48,11 @@ class Part:
             )
         return cls(found[1], int(found[2] or 1), found[3])
 
+    def suffix(self) -> str:
+        """What stands behind its name."""
+        times = f":{self.times}" if self.times > 1 else ""
+        return times + (f"@{self.tag}" if self.tag else "")
+
 
 def mix(
     task: Any,
@@ -75,14 +81,22 @@ def mix(
     tags = [_tag(task.src_dict, part.tag) for part in parts]
     told: list[dict[str, Any]] = []
     with new_data_folder(task, output, subset, joined=True) as folder:
+        inputs: list[Step] = []
+        spelled: list[list[Any]] = []
         for part, tag, (pairs, what) in zip(parts, tags, opened):
             before = folder.pairs
             for source, target in itertools.chain.from_iterable(pairs() for _ in range(part.times)):
                 folder.add(torch.cat([tag, source]), target)
-            entry = {"part": part.what, "times": part.times, "tag": part.tag, **what()}
+            found = what()
+            entry = {"part": part.what, "times": part.times, "tag": part.tag, **found}
             told.append({**entry, "pairs": folder.pairs - before})
+            spelled.append([GOLD if part.what == GOLD else len(inputs), part.suffix()])
+            if part.what != GOLD:
+                inputs.append(found.get("corpus") or _origin(task, part.what, subset))
         flags = {"copies": list(copies), "undecoded": undecoded, "subset": subset}
         folder.note("mix.json", {"flags": flags, "parts": told, "versions": versions(torch)})
+        data = _origin(task, str(task.cfg.data), subset)
+        folder.made_by("mix", {**flags, "part": spelled}, data, inputs)
     return {f"{n + 1}. {entry['part']}": entry["pairs"] for n, entry in enumerate(told)}
 
 
@@ -117,6 +131,10 @@ def _open(task: Any, part: Part, subset: str, undecoded: str, copies: Sequence[i
         "sources_sha256": [fingerprint(one.src, one.src_sizes) for one in sets],
         "targets_sha256": [fingerprint(one.tgt, one.tgt_sizes) for one in sets],
     }
+
+
+def _origin(task: Any, folder: str, subset: str) -> Step:
+    return origin_of(Path(folder), _all_parts(task, folder, subset))
 
 
 def _all_parts(task: Any, folder: str, subset: str) -> list[Any]:

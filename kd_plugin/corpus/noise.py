@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -20,8 +20,9 @@ from ..data.subset import fingerprint, read_subset
 from ..errors import InputError
 from ..version import versions
 from .folder import new_data_folder
+from .origin import origin_of
+from .words import Splitter, Word
 
-Word = tuple[int, ...]  # the ids of its subwords
 SIDES = {"source": (0,), "target": (1,), "both": (0, 1)}
 
 
@@ -71,6 +72,8 @@ def add_noise(task: Any, noise: Noise, output: Path, subset: str = "train") -> d
             "versions": versions(torch),
         }
         folder.note("noise.json", told)
+        data = origin_of(Path(task.cfg.data), [pairs])
+        folder.made_by("noise", {**asdict(noise), "subset": subset}, data)
     return dict(counts)
 
 
@@ -84,7 +87,7 @@ class _Damage:
     def __init__(self, noise: Noise, words: Any, text: Any, side: int, counts: Counter[str]):
         self.noise, self.counts = noise, counts
         self.name = ("source", "target")[side]
-        self.split = _Splitter(words, noise.subwords)
+        self.split = Splitter(words, noise.subwords)
         self.end = words.eos()
         self.vocabulary: list[Word] = []
         self.weights: list[int] | None = None
@@ -138,24 +141,3 @@ class _Damage:
             (other,) = draw.choices(self.vocabulary, cum_weights=self.weights)
             if other != word:
                 return other
-
-
-class _Splitter:
-    """Words from token ids."""
-
-    def __init__(self, words: Any, subwords: str):
-        symbols: Sequence[str] = words.symbols
-        pieces = subwords == "sentencepiece"
-        self._begins = [symbol.startswith("\u2581") or not pieces for symbol in symbols]
-        self._goes_on = [subwords == "subword-nmt" and s.endswith("@@") for s in symbols]
-
-    def __call__(self, tokens: Sequence[int]) -> list[Word]:
-        words: list[list[int]] = []
-        unfinished = False
-        for token in tokens:
-            if words and (unfinished or not self._begins[token]):
-                words[-1].append(token)
-            else:
-                words.append([token])
-            unfinished = self._goes_on[token]
-        return [tuple(word) for word in words]

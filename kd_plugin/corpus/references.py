@@ -52,6 +52,16 @@ class Targets:
     """The target side of a data folder as text; picked up by its number, from any process."""
 
     def __init__(self, pairs: Any, subwords: str):
+        """``subwords`` is what cut the words.
+
+        Raises:
+            InputError: the folder has sources alone.
+        """
+        if pairs.tgt is None:
+            raise InputError(
+                "the data folder has sources alone and no references; name one that has, or leave "
+                "out what compares with them"
+            )
         self._set(pairs.tgt, pairs.tgt_dict, subwords)
 
     def _set(self, sentences: Any, words: Any, subwords: str) -> None:

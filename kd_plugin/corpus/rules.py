@@ -24,6 +24,8 @@ class Hypothesis:
     pieces: Sequence[str]
     tokens: Sequence[int]
     score: float | None
+    gold: float | None = None  # the reference's score
+    is_gold: bool = False  # whether it is the reference
 
 
 Rule = Callable[[Hypothesis], bool]  # whether it is broken
@@ -37,6 +39,17 @@ def ratio_above(most: float) -> Rule:
 def score_below(least: float) -> Rule:
     """The score is lower, or not finite."""
     return lambda h: h.score is None or h.score < least
+
+
+def worse_than_gold(margin: float) -> Rule:
+    """The reference scores higher, by more than ``margin``; the reference itself is no worse."""
+
+    def broken(h: Hypothesis) -> bool:
+        if h.gold is None or h.is_gold:
+            return False
+        return h.score is None or h.score < h.gold - margin
+
+    return broken
 
 
 def is_copy(hypothesis: Hypothesis) -> bool:

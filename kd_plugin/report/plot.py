@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import InputError
-from ..files.output import new_file
+from ..files.picture import new_figure, save
 from .comparison import System
 
 
@@ -16,13 +15,7 @@ def draw(systems: Sequence[System], metric: str, note: str, path: Path) -> None:
     Raises:
         InputError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise InputError(
-            f"--plot {path} needs matplotlib; type: pip install 'kd-plugin[plot]'"
-        ) from None
-    figure = Figure(figsize=(7, 1.2 + 0.45 * len(systems)), layout="constrained")
+    figure = new_figure(path, 7, 1.2 + 0.45 * len(systems))
     axes = figure.add_subplot()
     for row, system in enumerate(reversed(systems)):
         score = system.scores[metric]
@@ -37,5 +30,4 @@ def draw(systems: Sequence[System], metric: str, note: str, path: Path) -> None:
     axes.grid(axis="x", alpha=0.3)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    with new_file(path, "--plot", replace=True) as part:
-        figure.savefig(part, format="png", dpi=150, metadata={"Software": None})
+    save(figure, path)

@@ -17,7 +17,7 @@ from . import made
 PAGE = (Path(__file__).parents[2] / "docs" / "corpora.md").read_text()
 TINY = {"generate": ["--max-len-b", "9", "--cpu"], "cache": ["--cpu"]}
 FORCED = ["--cpu"]
-PLAIN = ("import", "select", "filter", "noise", "describe")  # this corpus is of whole words
+PLAIN = ("import", "select", "filter", "noise", "describe", "sources")  # words are whole here
 
 
 def commands() -> list[list[str]]:
@@ -37,6 +37,7 @@ def test_they_run(
         shutil.copy(teacher, f"{name}/checkpoint_best.pt")
     shutil.copy(teacher, "T.pt")
     Path("nllb.en").write_text("".join(f"{line}\n" for line in made.references(data)))
+    Path("news.de").write_text("".join(f"{line}\n" for line in made.references(data, "xx")[:9]))
     ran = []
     for words in commands():
         output = Path(words[words.index("--output") + 1]) if "--output" in words else None
@@ -49,5 +50,7 @@ def test_they_run(
     assert {"generate", "select", "import", "mix", "noise", "filter", "describe"} <= set(ran)
     assert {"fold", "cache"} <= set(ran)
     task = DistillationTask.of_data("data")
-    sizes = {name: len(task.language_pairs(name, "train")) for name in ("base+kd", "x1")}
-    assert sizes == {"base+kd": 300, "x1": 300 + 150 * 10}
+    sizes = {
+        name: len(task.language_pairs(name, "train")) for name in ("base+kd", "x1", "with-unseen")
+    }
+    assert sizes == {"base+kd": 300, "x1": 300 + 150 * 10, "with-unseen": 159}
