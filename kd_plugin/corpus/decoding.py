@@ -83,10 +83,12 @@ class Decoder:
         self.strategy = _strategy(task.tgt_dict, search)
         if self.strategy is not None:
             self.generator.search = self.strategy
-        if search.sampling and self.generator.beam_size < search.nbest:
+        most = self.generator.beam_size
+        if self.strategy is not None and most < search.beam:
+            flag = f"--nbest {search.nbest} samples" if search.sampling else f"--beam {search.beam}"
             raise InputError(
-                f"--nbest {search.nbest} samples are more than fairseq searches with a dictionary "
-                f"of {len(task.tgt_dict)} entries; give at most {self.generator.beam_size}"
+                f"{flag}: fairseq searches at most {most} hypotheses with a dictionary of "
+                f"{len(task.tgt_dict)} entries; give at most that"
             )
 
     def decode(

@@ -47,7 +47,7 @@ def cut(task: Any, folds: int, output: Path, subset: str = "train") -> list[int]
     if not all(sizes):
         raise InputError(
             f"--folds {folds}: fold {sizes.index(0)} of the {len(pairs)} sentences of {subset} "
-            "would be empty; give fewer folds"
+            "would be empty; give fewer, or another number for a folder that was cut already"
         )
     told = {
         "folds": folds, "sentences": sizes, "subset": subset,

@@ -80,4 +80,4 @@ class ForcedDecoder:
         words = [token for token in tokens.tolist() if token != end]
         if not words:
             return []
-        return [record(self.words, [*words, end], float(log_p.mean()), len(words))]
+        return [record(self.words, [*words, end], float(log_p.mean()), cap=len(tokens) + 1)]

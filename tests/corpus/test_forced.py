@@ -88,6 +88,7 @@ def test_it_is_the_argmax_at_every_prefix_of_the_reference(
         ((h),) = record["hypotheses"]
         assert h["tokens"] == tokens
         assert h["text"] == task.tgt_dict.string(torch.tensor(tokens))
+        assert h.keys() == {"score", "tokens", "text"}
         assert h["score"] == pytest.approx(score, abs=1e-6)
         compared += 1
     assert compared > 10

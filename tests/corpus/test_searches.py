@@ -349,7 +349,11 @@ def test_a_batch_that_fails_is_drawn_again_alike(
             "--diverse-beam-groups 2 does not divide --beam 5; give a --beam of 2, 4, ...",
         ),
         (["--diverse-beam-strength", 2], "--diverse-beam-strength 2.0 is of groups; add --div"),
-        (["--sampling", "--nbest", 99], "--nbest 99 samples are more than fairseq searches with"),
+        (["--sampling", "--nbest", 99], "--nbest 99 samples: fairseq searches at most 23 hypoth"),
+        (
+            ["--beam", 30, "--diverse-beam-groups", 15],
+            "--beam 30: fairseq searches at most 23 hypotheses with a dictionary of 24 entries; g",
+        ),
     ],
 )
 def test_flags_that_do_not_fit(
