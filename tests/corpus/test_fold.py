@@ -162,10 +162,9 @@ def test_history_tells_the_merge(
     commands = [line for line in capsys.readouterr().out.splitlines() if line[0] != "#"]
     assert [line.split()[1] for line in commands] == ["generate", "generate", "fold"]
     monkeypatch.chdir(tmp_path)
-    for number, line in enumerate(commands):
-        places = {}
-        if number < 2:
-            places = {"DATA": folds / str(number) / "unseen", "TEACHER1.PT": teachers[number]}
+    places = {"DATA": folds / "0" / "unseen", "DATA2": folds / "1" / "unseen"}
+    places |= {f"TEACHER{number}.PT": path for number, path in enumerate(teachers, 1)}
+    for line in commands:
         cli.main([str(places.get(word, word)) for word in line.split()[1:]])
     assert records(tmp_path / "corpus3") == records(output)
 
