@@ -19,8 +19,8 @@ from .flags import add_derive_flags, add_languages, declare, require_positive
 EXAMPLE = """  fairseq-kd filter corpus data --max-ratio 3 --copies --repetition --encoding \\
       --duplicates --output clean
   without what the teacher itself finds less likely than the reference:
-  fairseq-kd cache data --path T.pt --output store
-  fairseq-kd filter corpus data --worse-than-gold store --output better"""
+  fairseq-kd cache data --path T.pt --output gold-store
+  fairseq-kd filter corpus data --worse-than-gold gold-store --output better"""
 SWITCHES = {
     "copies": "those that are their source",
     "repetition": "those in which one to four tokens stand four times in a row",
