@@ -30,6 +30,7 @@ from . import (
     neighbours,
     noise,
     parameters,
+    plan,
     prepare,
     score,
     select,
@@ -40,7 +41,7 @@ from . import (
 COMMANDS = (
     prepare, generate, import_, select, filter_, mix, noise, describe, history, binarise,
     text, cache, datastore, neighbours, score, agreement, average, export, checkpoint, parameters,
-    user_dir,
+    plan, user_dir,
 )  # fmt: skip
 
 

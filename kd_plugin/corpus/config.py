@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..errors import InputError
-
-Rule = tuple[str, Callable[[Any], bool]]  # what a value must be, in words and as a test
+from ..files.keys import MAPPING, SIZE, TEXT, Rule, check_keys, read_mapping
 
 
 def _is_name(value: Any) -> bool:
     return isinstance(value, str) and bool(value) and "/" not in value
-
-
-def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _is_names(value: Any) -> bool:
@@ -29,8 +21,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 1
 
 
-TEXT: Rule = ("a text", lambda value: isinstance(value, str))
-SIZE: Rule = ("a whole number from 1", _is_size)
 STEM: Rule = (
     "the name of its files without the language, or a list of names of which the first that exists "
     "counts",
@@ -47,14 +37,14 @@ KEYS: dict[str, Rule] = {
         "a list of such names, one for each test set",
         lambda value: isinstance(value, list) and bool(value) and all(map(STEM[1], value)),
     ),
-    "subwords": ("a mapping", lambda value: isinstance(value, dict)),
-    "clean": ("a mapping", lambda value: isinstance(value, dict)),
+    "subwords": MAPPING,
+    "clean": MAPPING,
     "where": TEXT,
     "download": TEXT,
-    "sha256": ("a mapping", lambda value: isinstance(value, dict)),
+    "sha256": MAPPING,
     "references": SIZE,
     "generator": ("toy", lambda value: value == "toy"),
-    "toy": ("a mapping", lambda value: isinstance(value, dict)),
+    "toy": MAPPING,
 }
 PARTS: dict[str, dict[str, Rule]] = {
     "subwords": {
@@ -73,31 +63,10 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         InputError: it is no YAML, a key is missing or unknown, or a value is not what it must be.
     """
-    try:
-        cfg = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); name a data set") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} is no YAML ({reason}); see configs/data for examples") from None
-    if not isinstance(cfg, dict):
-        raise InputError(f"{path} is empty or no mapping; see configs/data for examples")
-    _check(cfg, KEYS, NEEDED, str(path))
+    cfg = read_mapping(path, "a data set", "configs/data")
+    check_keys(cfg, KEYS, NEEDED, str(path))
     for part, rules in PARTS.items():
-        _check(cfg[part], rules, tuple(rules), f"{path}: {part}")
+        check_keys(cfg[part], rules, tuple(rules), f"{path}: {part}")
     if "generator" in cfg and "toy" not in cfg:
         raise InputError(f"{path}: generator toy needs the key toy; see configs/data/toy.yaml")
     return cfg
-
-
-def _check(cfg: Mapping[str, Any], rules: Mapping[str, Rule], needed: Any, where: str) -> None:
-    for key in cfg:
-        if key not in rules:
-            raise InputError(f"{where} has the unknown key {key!r}; give {', '.join(rules)}")
-    for key in needed:
-        if key not in cfg:
-            raise InputError(f"{where} lacks the key {key!r}, which must be {rules[key][0]}")
-    for key, value in cfg.items():
-        words, fits = rules[key]
-        if not fits(value):
-            raise InputError(f"{where} has {key} {value!r}, which must be {words}")
