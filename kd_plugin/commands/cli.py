@@ -32,6 +32,9 @@ from . import (
     parameters,
     plan,
     prepare,
+    progress,
+    record,
+    report,
     score,
     select,
     text,
@@ -41,7 +44,7 @@ from . import (
 COMMANDS = (
     prepare, generate, import_, select, filter_, mix, noise, describe, history, binarise,
     text, cache, datastore, neighbours, score, agreement, average, export, checkpoint, parameters,
-    plan, user_dir,
+    plan, progress, record, report, user_dir,
 )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def run(given: argparse.Namespace) -> None:
     table, path = find_table(given.table)
     scale = find_scale(table, given.scale)
     name = given.data or scale.data or table.data
-    data = find_data(table, name, given.origin, given.download)
+    data = find_data(table, name, given.origin, given.download, path.parent)
     models = find_models(table, scale, path.parent)
     plan = compile_table(table, scale, data, models, given.seeds)
     check(plan, models)

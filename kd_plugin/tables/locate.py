@@ -59,13 +59,15 @@ def find_scale(table: Table, name: str) -> Scale:
     return read_scale(path, name, table.scales.get(name, {}), f"{table.name}: scales.{name}")
 
 
-def find_data(table: Table, name: str, origin: str | None, download: bool) -> Data:
-    """A data set, and where its raw text is.
+def find_data(
+    table: Table, name: str, origin: str | None, download: bool, beside: Path | None = None
+) -> Data:
+    """A data set, whose path may be relative to ``beside``, and where its raw text is.
 
     Raises:
         InputError: there is no such data set, or nothing says where its text is.
     """
-    path = find(name, "data", ".yaml")
+    path = find(name, "data", ".yaml", beside)
     cfg = read_config(path)
     whole = None
     if table.halves and path.stem.endswith("-halves"):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from kd_plugin.commands import cli
-from kd_plugin.tables.locate import CONFIGS
+from kd_plugin.tables.locate import CONFIGS, REPOSITORY
 
 TOY = (CONFIGS / "tables" / "toy.yaml").read_text()
 
@@ -34,6 +35,19 @@ def test_a_plan_and_its_scripts(tmp_path: Path, capsys: pytest.CaptureFixture[st
     for title, script in scripts.items():
         assert script.startswith(f"# {title}\nset -euo pipefail\n")
     assert f" {tmp_path}/own.args " in scripts["none, student, seed 1: training"]
+
+
+def test_the_manuals_table_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/tables.md's, on the data set of README.md, as they stand there."""
+    for page, name in (("docs/tables.md", "mine.yaml"), ("README.md", "mine-data.yaml")):
+        (block,) = re.findall("```yaml\n(.*?)```", (REPOSITORY / page).read_text(), flags=re.S)
+        (tmp_path / name).write_text(block)
+    (tmp_path / "own.args").write_text("--arch transformer --optimizer adam\n")
+    (tmp_path / "corpus").mkdir()
+    plan(tmp_path / "mine.yaml", "--from", tmp_path / "corpus", "--list")
+    written = capsys.readouterr().out
+    assert f"{tmp_path}/mine-data.yaml" in written
+    assert written.count("/scripts/train.sh") == 1 + 3 * 2 * 3  # a teacher; rows, students, seeds
 
 
 def test_a_list_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
