@@ -2,14 +2,15 @@
 
 Writes ``half1.*`` and ``half2.*`` to TO and copies every other file of FROM beside them. A
 sentence is in the half that a hash of its source says: a source with several translations is in one
-half alone, and a teacher of half 1 has never seen a source of half 2.
+half alone, and a teacher of half 1 has never seen a source of half 2. ``--lines N`` takes the first
+N lines alone.
 """
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import hashlib
-import sys
 from pathlib import Path
 
 
@@ -26,11 +27,18 @@ def half_of(source: str) -> int:
     return 1 + (hashlib.sha256(source.encode()).digest()[0] & 1)
 
 
-def main(origin: str, target: str, stem: str, *codes: str) -> None:
-    """Split ``stem`` and copy the rest; ``codes`` are the languages, source first."""
-    here, there = Path(origin), Path(target)
+def main() -> None:
+    """Split the training set and copy the rest."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("origin", "target"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("stem")
+    parser.add_argument("codes", nargs=2, help="languages, source first")
+    parser.add_argument("--lines", type=int)
+    given = parser.parse_args()
+    here, there, codes = given.origin, given.target, given.codes
     there.mkdir(parents=True, exist_ok=True)
-    sides = [read_lines(here, f"{stem}.{code}") for code in codes]
+    sides = [read_lines(here, f"{given.stem}.{code}")[: given.lines] for code in codes]
     halves = [half_of(source) for source in sides[0]]
     for half in (1, 2):
         for code, lines in zip(codes, sides):
@@ -38,10 +46,10 @@ def main(origin: str, target: str, stem: str, *codes: str) -> None:
             (there / f"half{half}.{code}").write_text("".join(f"{line}\n" for line in kept))
     for file in here.iterdir():
         name = file.name.removesuffix(".gz")
-        if name.rpartition(".")[2] in codes and not name.startswith(f"{stem}."):
+        if name.rpartition(".")[2] in codes and not name.startswith(f"{given.stem}."):
             text = "".join(f"{line}\n" for line in read_lines(here, name))
             (there / name).write_text(text)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

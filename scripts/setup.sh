@@ -86,7 +86,7 @@ if [ ! -f "$mark" ] || [ "$(cat "$mark")" != "$state" ]; then
     install numpy setuptools wheel Cython
     install_torch
     READTHEDOCS=1 install --no-build-isolation --no-cache-dir fairseq-fixed
-    install --no-build-isolation -e '.[fairseq,neighbours,ctranslate2,test,lint]'
+    install --no-build-isolation -e '.[fairseq,neighbours,ctranslate2,tables,test,lint]'
     echo "$state" > "$mark"
 fi
 if [ "$compile" = 1 ] && ! python -c 'import fairseq.data.data_utils_fast' 2> /dev/null; then

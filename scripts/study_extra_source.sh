@@ -59,12 +59,8 @@ search=(--max-len-a 2 --max-len-b 10)
 # fairseq numbers the test sets: test, test1, test2, ...; the last one is half 2.
 tests=(test) half2="test$((count - 1))" references="$output/references.$target"
 for ((number = 1; number < count - 1; number++)); do tests+=("test$number"); done
-join() { # join OUTPUT FILES...: lines of several files, one behind the other
-    cat "${@:2}" > "$1.partial"
-    mv "$1.partial" "$1"
-}
 mapfile -t files < <(printf "$output/data/text/raw/%s.$target\n" "${tests[@]}")
-join "$references" "${files[@]}"
+"$ROOT/scripts/pool.sh" "$references" "${files[@]}"
 
 translate() { # translate NAME: the test sets, by beam 5 and greedily
     local beam subset parts
@@ -76,7 +72,7 @@ translate() { # translate NAME: the test sets, by beam 5 and greedily
             child "$ROOT/scripts/translate.sh" "$bin" "$output/$1/checkpoint_last.pt" "$subset" \
                 "${parts[-1]}" --beam "$beam" "${search[@]}"
         done
-        join "$output/$1.beam$beam" "${parts[@]}"
+        "$ROOT/scripts/pool.sh" "$output/$1.beam$beam" "${parts[@]}"
     done
 }
 train() { # train NAME DATA SEED FLAGS...
@@ -115,13 +111,7 @@ for subset in train "$half2"; do
         child fairseq-kd binarise "$output/corpus" "$bin" --subset "$subset" --output "$output/$subset.kd"
 done
 add_half2() { # add_half2 FIRST NAME: FIRST's training set, and the teacher's text of half 2 behind it
-    local file
-    [ -e "$output/$2" ] && return
-    cp -r "$1" "$output/$2.partial"
-    for file in "$output/$half2.kd/$half2".*; do
-        cp "$file" "$output/$2.partial/train1${file##*/"$half2"}"
-    done
-    mv "$output/$2.partial" "$output/$2"
+    child "$ROOT/scripts/add_part.sh" "$1" "$output/$half2.kd" "$half2" "$output/$2"
 }
 add_half2 "$bin" gold+kd.bin
 add_half2 "$output/train.kd" kd.bin

@@ -18,7 +18,8 @@ README = (ROOT / "README.md").read_text()
 
 PAGES = sorted(p.relative_to(ROOT) for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 TRAINS = ("fairseq-train", "./scripts/train.sh")
-ELSEWHERE = ("./scripts/quickstart.sh", "./scripts/test.sh")  # test_quickstart.py, and this run
+# test_quickstart.py, this run, and tests/tables
+ELSEWHERE = ("./scripts/quickstart.sh", "./scripts/test.sh", "./scripts/reproduce.sh")
 
 
 def commands(text: str) -> list[str]:

@@ -32,7 +32,11 @@ from . import (
     neighbours,
     noise,
     parameters,
+    plan,
     prepare,
+    progress,
+    record,
+    report,
     score,
     select,
     sources,
@@ -43,7 +47,7 @@ from . import (
 COMMANDS = (
     prepare, sources, generate, import_, select, filter_, mix, noise, fold, describe, history,
     binarise, text, cache, datastore, neighbours, score, comet, agreement, average, export,
-    checkpoint, parameters, user_dir,
+    checkpoint, parameters, plan, progress, record, report, user_dir,
 )  # fmt: skip
 
 

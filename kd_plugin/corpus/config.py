@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..errors import InputError
-
-Rule = tuple[str, Callable[[Any], bool]]  # what a value must be, in words and as a test
+from ..files.keys import MAPPING, SIZE, TEXT, Rule, check_keys, is_size, read_mapping
 
 
 def _is_name(value: Any) -> bool:
@@ -19,20 +16,12 @@ def _is_name(value: Any) -> bool:
     return not value.startswith("/") and ".." not in value.split("/")
 
 
-def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
 def _is_names(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(map(_is_name, value))
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 1
-
-
-TEXT: Rule = ("a text", lambda value: isinstance(value, str))
-SIZE: Rule = ("a whole number from 1", _is_size)
 
 
 def _is_one_key(value: Any, key: str, fits: Callable[[Any], bool]) -> bool:
@@ -46,7 +35,7 @@ STEM: Rule = (
 )
 VALID: Rule = (
     f"{STEM[0]}, or {{every: N}} for each N-th pair of the training set",
-    lambda value: STEM[1](value) or _is_one_key(value, "every", lambda n: _is_size(n) and n > 1),
+    lambda value: STEM[1](value) or _is_one_key(value, "every", lambda n: is_size(n) and n > 1),
 )
 KEYS: dict[str, Rule] = {
     "languages": (
@@ -63,16 +52,16 @@ KEYS: dict[str, Rule] = {
         "a list of such names, one for each test set",
         lambda value: isinstance(value, list) and bool(value) and all(map(STEM[1], value)),
     ),
-    "subwords": ("a mapping", lambda value: isinstance(value, dict)),
-    "clean": ("a mapping", lambda value: isinstance(value, dict)),
+    "subwords": MAPPING,
+    "clean": MAPPING,
     "lowercase": ("true or false", lambda value: isinstance(value, bool)),
     "where": TEXT,
-    "sacrebleu": ("a mapping", lambda value: isinstance(value, dict)),
+    "sacrebleu": MAPPING,
     "download": TEXT,
-    "sha256": ("a mapping", lambda value: isinstance(value, dict)),
+    "sha256": MAPPING,
     "references": SIZE,
     "generator": ("toy", lambda value: value == "toy"),
-    "toy": ("a mapping", lambda value: isinstance(value, dict)),
+    "toy": MAPPING,
 }
 PARTS: dict[str, dict[str, Rule]] = {
     "subwords": {
@@ -91,31 +80,10 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         InputError: it is no YAML, a key is missing or unknown, or a value is not what it must be.
     """
-    try:
-        cfg = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); name a data set") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} is no YAML ({reason}); see configs/data for examples") from None
-    if not isinstance(cfg, dict):
-        raise InputError(f"{path} is empty or no mapping; see configs/data for examples")
-    _check(cfg, KEYS, NEEDED, str(path))
+    cfg = read_mapping(path, "a data set", "configs/data")
+    check_keys(cfg, KEYS, NEEDED, str(path))
     for part, rules in PARTS.items():
-        _check(cfg[part], rules, tuple(rules), f"{path}: {part}")
+        check_keys(cfg[part], rules, tuple(rules), f"{path}: {part}")
     if "generator" in cfg and "toy" not in cfg:
         raise InputError(f"{path}: generator toy needs the key toy; see configs/data/toy.yaml")
     return cfg
-
-
-def _check(cfg: Mapping[str, Any], rules: Mapping[str, Rule], needed: Any, where: str) -> None:
-    for key in cfg:
-        if key not in rules:
-            raise InputError(f"{where} has the unknown key {key!r}; give {', '.join(rules)}")
-    for key in needed:
-        if key not in cfg:
-            raise InputError(f"{where} lacks the key {key!r}, which must be {rules[key][0]}")
-    for key, value in cfg.items():
-        words, fits = rules[key]
-        if not fits(value):
-            raise InputError(f"{where} has {key} {value!r}, which must be {words}")

@@ -95,27 +95,43 @@ def difference(score: Score, digits: int = 2) -> str:
 
 def by_seed(systems: Sequence[System], baseline: str | None, seed: int) -> list[str]:
     """The table of differences between runs of one seed, and what it means."""
-    lines, n = [], 0
+    lines = seed_lines(systems)
+    if not lines:
+        return []
+    return [
+        f"Differences to {baseline} by seed:",
+        grid(SEED_COLUMNS, lines),
+        seed_remark(systems, seed),
+    ]
+
+
+SEED_COLUMNS = ("system", "metric", "by seed", "mean", "95 % interval", "p", "least p")
+
+
+def seed_lines(systems: Sequence[System]) -> list[list[str]]:
+    """The cells of that table; none where runs are not paired."""
+    lines, rows = [], [(system, system.scores) for system in systems]
     for system in systems:
         for metric, score in system.scores.items():
-            pairs = score.paired
+            pairs, digits = score.paired, digits_of(metric, rows)
             if pairs is None:
                 continue
-            n, digits = len(pairs.differences), 4 if abs(score.mean) <= 2 else 2
             each = ", ".join(rounded(one, digits, "+") for one in pairs.differences)
             low, high = (rounded(bound, digits, "+") for bound in pairs.interval)
             cells = [system.name, metric, each, rounded(pairs.mean, digits, "+")]
             lines.append([*cells, f"{low} to {high}", f"{pairs.p:.3f}", f"{pairs.least_p:.3f}"])
-    if not lines:
-        return []
-    columns = ["system", "metric", "by seed", "mean", "95 % interval", "p", "least p"]
-    return [
-        f"Differences to {baseline} by seed:",
-        grid(columns, lines),
+    return lines
+
+
+def seed_remark(systems: Sequence[System], seed: int) -> str:
+    """What that table means."""
+    pairs = [score.paired for system in systems for score in system.scores.values()]
+    n = max((len(pair.differences) for pair in pairs if pair), default=0)
+    return (
         f"Interval: hierarchical bootstrap over seeds and sentences, {RESAMPLES:,} resamples, seed "
         f"{seed}; with few seeds it is too narrow. p: two-sided sign-flip test over the seeds, not "
-        f"corrected; with {n} pairs it is never below the least p.",
-    ]
+        f"corrected; with {n} pairs it is never below the least p."
+    )
 
 
 def remarks(

@@ -1,0 +1,81 @@
+"""``fairseq-kd plan``: the steps of a paper's table, as commands.
+
+A table is a YAML file (``configs/tables/NAME.yaml``; docs/tables.md). Each step has a folder
+``steps/KIND-HASH`` in --output, named by a hash of its commands and of what they read, with the
+commands in run.sh: what two rows or two tables share is one step. The plan is written to
+TABLE.SCALE.DATA/plan.json there. Every command line is checked by the parser of its program.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from .flags import declare, require_positive
+
+EXAMPLE = """  fairseq-kd plan toy --scale smoke --output reproduced
+  fairseq-kd plan mine.yaml --data mine-data.yaml --from corpus --list"""
+SCALES = ("smoke", "small", "paper")
+
+
+def add_command(commands: Any) -> None:
+    """Register the command."""
+    summary = "the steps of a paper's table"
+    parser = declare(commands, "plan", summary, __doc__, EXAMPLE, run)
+    add = parser.add_argument
+    add("table", metavar="TABLE", help="a name of configs/tables, or a YAML file")
+    add("--data", metavar="NAME", help="another data set: a name of configs/data, or a YAML file")
+    add("--from", dest="origin", metavar="FOLDER", help="folder with the raw files")
+    add("--download", action="store_true", help="fetch them, where the data set is public")
+    add("--scale", choices=SCALES, default="paper", help="(default: %(default)s)")
+    add("--seeds", type=int, metavar="N", help="students of each kind (default: the scale's)")
+    add("--output", type=Path, metavar="FOLDER", help="of all tables' steps; gets the plan")
+    add("--list", action="store_true", help="write nothing, print the commands")
+
+
+def run(given: argparse.Namespace) -> None:
+    """Compile, check, and write or print."""
+    from ..files.whole import to_json, write_atomically
+    from ..tables.locate import find_data, find_models, find_scale, find_table
+    from ..tables.plan import compile_table
+
+    if given.seeds is not None:
+        require_positive(given, "seeds")
+    if given.output is None and not given.list:
+        raise InputError("--output is not given; name a folder, or print the commands with --list")
+    table, path = find_table(given.table)
+    scale = find_scale(table, given.scale)
+    name = given.data or scale.data or table.data
+    data = find_data(table, name, given.origin, given.download, path.parent)
+    models = find_models(table, scale, path.parent)
+    plan = compile_table(table, scale, data, models, given.seeds)
+    check(plan, models)
+    if given.list:
+        print("\n".join(step.script() for step in plan.steps), end="")
+        return
+    for step in plan.steps:
+        folder = given.output / step.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / "run.sh", step.script())
+    folder = given.output / f"{plan.table}.{plan.scale}.{plan.data}"
+    folder.mkdir(exist_ok=True)
+    everything = {**plan.everything(), "file": str(path)}
+    write_atomically(folder / "plan.json", to_json(everything))
+    print(folder / "plan.json")
+
+
+def check(plan: Any, models: Any) -> None:
+    """Have every command line read by the parser of its program.
+
+    Raises:
+        InputError: one is refused; the step and what the parser said of it.
+    """
+    from ..tables.parsing import refusals
+    from .cli import build_parser
+
+    titles = {command: step.title for step in plan.steps for command in step.commands}
+    flags = {model.word: model.flags for model in models.values()}
+    for command, said in refusals(titles, flags, build_parser()):
+        raise InputError(f"{plan.table}, {titles[command]}: {said}")

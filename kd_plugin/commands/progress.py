@@ -1,0 +1,66 @@
+"""``fairseq-kd progress``: how far a table is, step by step.
+
+It reads the files that the steps leave and may be asked at any time, from any machine that sees
+the folder. --follow prints what begins, ends and fails until all is done or it is stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from .flags import declare
+
+EXAMPLE = "  fairseq-kd progress reproduced/toy.paper.toy/plan.json"
+PAUSE, TELL = 2.0, 30.0  # seconds between looks, and between lines on what runs
+
+
+def add_command(commands: Any) -> None:
+    """Register the command."""
+    summary = "how far a table is"
+    parser = declare(commands, "progress", summary, __doc__, EXAMPLE, run, host=False)
+    add = parser.add_argument
+    add("plan", metavar="PLAN", type=Path, help="plan.json of fairseq-kd plan")
+    add("--output", type=Path, metavar="FOLDER", help="of the steps (default: the plan's)")
+    add("--follow", action="store_true", help="go on until all is done")
+
+
+def run(given: argparse.Namespace) -> None:
+    """Print a line for each step, or follow."""
+    from ..tables.progress import listing, look_at_all, read_plan, summary
+
+    plan = read_plan(given.plan)
+    steps, output = plan["steps"], given.output or given.plan.resolve().parent.parent
+    states = look_at_all(steps, output)
+    if given.follow:
+        follow(steps, output)
+        return
+    print("\n".join(listing(steps, states)))
+    print(f"{plan['table']}, {plan['scale']}, {plan['data']}: {summary(steps, states)}")
+
+
+def follow(steps: Any, output: Path) -> None:
+    """Print events, and now and then what runs."""
+    from ..tables.progress import FINISHED, State, events, look_at_all, running
+
+    began = told = time.monotonic()
+    states = {step["folder"]: State("left") for step in steps}
+    known = look_at_all(steps, output)
+    states |= {folder: state for folder, state in known.items() if state.what == FINISHED}
+    while True:
+        found = look_at_all(steps, output)
+        minutes = f"[{(time.monotonic() - began) / 60:.0f} min]"
+        for line in events(steps, states, found):
+            print(f"{minutes} {line}", file=sys.stderr, flush=True)
+            told = time.monotonic()
+        states = found
+        if all(state.what == FINISHED for state in states.values()):
+            return
+        now = running(steps, states)
+        if now and time.monotonic() - told > TELL:
+            print(f"{minutes} runs: {now}", file=sys.stderr, flush=True)
+            told = time.monotonic()
+        time.sleep(PAUSE)

@@ -1,0 +1,228 @@
+"""A page as a list of blocks, which each format writes in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..report.comparison import Score
+from ..report.delta_accuracy import CONSTANTS
+from ..report.table import SEED_COLUMNS, remarks, rounded, seed_lines, seed_remark, value
+from .flags import Flags
+from .table import Published, Scale
+from .view import SEED, SHUFFLES, Compared, Line, View
+
+BUDGET = (
+    "--max-update", "--max-epoch", "--max-tokens", "--batch-size", "--update-freq", "--lr",
+    "--lr-scheduler", "--warmup-updates",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Heading:
+    text: str
+    level: int = 2
+
+
+@dataclass(frozen=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Names on the left, numbers on the right; ``words``: columns of words beside the first."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    words: frozenset[str] = frozenset()
+
+
+Block = Heading | Text | Code | Grid
+
+
+def document(view: View, scale: Scale) -> list[Block]:
+    """All that is told of a table, before its pictures."""
+    table, plan = view.table, view.plan
+    blocks: list[Block] = [Heading(table.title, 1)]
+    if table.about:
+        blocks.append(Text(" ".join(table.about.split())))
+    blocks.append(
+        Text(
+            f"Table {table.name}, scale {plan['scale']}, data {plan['data']}, seeds {plan['seeds']}"
+            + (f". {scale.remark}." if scale.remark else ".")
+        )
+    )
+    blocks += _budget(view)
+    for student in view.lines:
+        blocks += _student(view, student)
+    blocks += _published(view)
+    blocks += [Heading("Where each value comes from"), provenance(view)]
+    return blocks
+
+
+def _budget(view: View) -> list[Block]:
+    """Which rows do not train as the others do."""
+    different = [
+        f"{row.label} ({', '.join(flags)})"
+        for row in view.table.rows.values()
+        if (flags := [f"{k} {v[0]}" for k, v in row.flags.items() if k in BUDGET])
+    ]
+    if not different:
+        return [Text("All students of one kind have the same updates, batches and learning rate.")]
+    return [Text(f"Other updates, batches or learning rate: {', '.join(different)}.")]
+
+
+def _student(view: View, student: str) -> list[Block]:
+    """The table of one student, what its numbers mean, and its signatures."""
+    table, blocks = view.table, list[Block]()
+    if len(table.students) > 1:
+        blocks.append(Heading(f"Student: {table.students[student].label}"))
+    lines = view.lines[student]
+    blocks.append(_main(view, student, lines))
+    blocks += [Text(f"{line.why}.") for line in lines if line.why]
+    for decoding in table.decoding:
+        scored = view.scored.get((student, decoding))
+        if scored is None:
+            continue
+        pairs = seed_lines(scored.systems)
+        if pairs:
+            blocks += [
+                Text(f"Differences to {scored.baseline} by seed, {decoding}:"),
+                Grid(SEED_COLUMNS, pairs, frozenset({"metric", "by seed", "95 % interval"})),
+                Text(seed_remark(scored.systems, SEED)),
+            ]
+    first = view.scored.get((student, next(iter(table.decoding))))
+    if first is not None:
+        told = remarks(first.systems, first.baseline, first.metrics, SHUFFLES, SEED)
+        blocks += [Text(line) for line in told if line]
+        blocks.append(Code([f"{name}|{text}" for name, text in first.signatures.items()]))
+    return blocks
+
+
+def _main(view: View, student: str, lines: Sequence[Line]) -> Grid:
+    """Scores by decoding, differences, and what each training cost."""
+    table = view.table
+    columns, cells = ["row", "runs"], [[line.label, str(len(line.entries))] for line in lines]
+    if any(line.state != "done" for line in lines):
+        columns.append("state")
+        for row, line in zip(cells, lines):
+            row.append(line.state)
+    for number, decoding in enumerate(table.decoding):
+        for metric in ("BLEU", "chrF")[: 2 if number == 0 else 1]:
+            columns += [f"{metric} {decoding}", f"vs {table.baseline}"]
+            for row, line in zip(cells, lines):
+                row += _score_cells(line.scores.get(decoding, {}).get(metric))
+        if number == 0:
+            columns.append("accuracy")
+            for row, line in zip(cells, lines):
+                row.append(_accuracies(line.scores.get(decoding, {})))
+    facts = [
+        ("perplexity", "ppl", 1, 2), ("agreement %", "agreement", 1, 1),
+        ("M parameters", "parameters", 1e6, 2), ("updates", "updates", 1, 0),
+        ("updates/s", "ups", 1, 2), ("hours", "seconds", 3600, 2),
+    ]  # fmt: skip
+    for title, name, unit, digits in facts:
+        values = [line.fact(name) for line in lines]
+        if any(v is not None for v in values):
+            columns.append(title)
+            for row, fact in zip(cells, values):
+                row.append("" if fact is None else f"{fact / unit:,.{digits}f}")
+    return Grid(columns, cells, frozenset({"state"}))
+
+
+def _score_cells(score: Score | None) -> list[str]:
+    if score is None:
+        return ["", ""]
+    different = "" if score.difference is None else rounded(score.difference, 2, "+")
+    return [value(score), different + (" *" if score.significant else "")]
+
+
+def _accuracies(scores: Mapping[str, Score]) -> str:
+    known = [scores[name].accuracy for name in CONSTANTS if name in scores]
+    return " / ".join(f"{number:.0f} %" for number in known if number is not None)
+
+
+def _published(view: View) -> list[Block]:
+    """The papers' numbers, each beside ours, as differences to a baseline of the same table."""
+    blocks: list[Block] = []
+    for numbers in view.table.published:
+        for student, rows in view.compared(numbers).items():
+            if not blocks:
+                blocks += [
+                    Heading("Published"),
+                    Text(
+                        "Ours and theirs are compared by the difference to the same table's "
+                        f"baseline, {view.table.baseline}, and its sign; the scores themselves are "
+                        "of other test texts, tokenisations or models."
+                    ),
+                ]
+            blocks += [Text(_about(view, numbers, student)), comparison(numbers, rows)]
+    return blocks
+
+
+def _about(view: View, numbers: Published, student: str) -> str:
+    table = view.table
+    name = f"{table.students[student].label}: " if len(table.students) > 1 else ""
+    where = f" on {numbers.data}" if numbers.data else ""
+    ours = "no measure of ours"
+    if numbers.ours:
+        decoding = numbers.decoding or next(iter(table.decoding))
+        ours = f"{numbers.ours} ({decoding}) on {view.plan['data']}"
+    return f"{name}{numbers.metric}{where}. Source: {numbers.source}. Ours: {ours}."
+
+
+def comparison(numbers: Published, rows: Sequence[Compared]) -> Grid:
+    """A row for each published number."""
+    columns = ["row", "published", "difference", "ours", "difference of ours", "signs"]
+
+    def signed(number: float | None) -> str:
+        return "" if number is None else rounded(number, 2, "+")
+
+    cells = [
+        [
+            row.label,
+            f"{row.published:g}",
+            signed(row.published_difference),
+            "" if row.ours is None else rounded(row.ours),
+            signed(row.ours_difference),
+            row.verdict,
+        ]
+        for row in rows
+    ]
+    return Grid(columns, cells, frozenset({"signs"}))
+
+
+def provenance(view: View) -> Grid:
+    """Each value that the table sets, and its source."""
+    table = view.table
+    told: list[tuple[str, Flags]] = [(f"decoding {k}", v) for k, v in table.decoding.items()]
+    rows = [
+        ["data", "", table.data, table.source],
+        ["checkpoint", "", table.checkpoint, table.source],
+    ]
+    rows.append(["teacher", "model", table.teacher.model, table.teacher.source])
+    told.append(("teacher", table.teacher.flags))
+    for student in table.students.values():
+        rows.append([f"student {student.label}", "model", student.model, student.source])
+        told += [(f"student {student.label}", student.flags | (student.noise or {}))]
+    for corpus in table.corpora.values():
+        rows.append([f"corpus {corpus.name}", "parts", ", ".join(corpus.parts), corpus.source])
+        told += [
+            (f"corpus {corpus.name}", {**corpus.generate, **(corpus.filter or {})}),
+            (f"corpus {corpus.name}", {**(corpus.select or {}), **corpus.pairs}),
+        ]
+    for store in table.stores.values():
+        told.append((f"store {store.name}", {**store.datastore, **store.flags}))
+    for row in table.rows.values():
+        made = [row.method or "no distillation", row.text or row.distilled or "", row.store or ""]
+        rows.append([f"row {row.label}", "method", ", ".join(filter(None, made)), row.source])
+        told.append((f"row {row.label}", row.flags | row.search))
+    for where, flags in told:
+        rows += [[where, flag, value or "", source] for flag, (value, source) in flags.items()]
+    return Grid(["of", "flag", "value", "source"], rows, frozenset({"flag", "value", "source"}))

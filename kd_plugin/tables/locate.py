@@ -1,0 +1,108 @@
+"""The files that a plan is made of: table, scale, data set and model files, by name or by path."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..corpus.config import read_config
+from ..errors import InputError
+from .read import read_scale, read_table
+from .steps import ROOT
+from .table import Scale, Table
+from .work import Data, Model
+
+REPOSITORY = Path(__file__).parents[2]
+CONFIGS = REPOSITORY / "configs"
+
+
+def find(name: str, kind: str, ending: str, beside: Path | None = None) -> Path:
+    """The file of configs/KIND that is called ``name``, or the path that ``name`` is.
+
+    Args:
+        name: with a slash or the ending it is a path.
+        kind: a folder of configs.
+        ending: of such files.
+        beside: the folder that a path may be relative to, rather than to the current one.
+
+    Raises:
+        InputError: there is none; what there is is listed.
+    """
+    if "/" in name or name.endswith(ending):
+        paths = [Path(name), *([beside / name] if beside else [])]
+        for path in paths:
+            if path.is_file():
+                return path.resolve()
+        raise InputError(f"{name} does not exist; give a file, or a name of configs/{kind}")
+    path = CONFIGS / kind / f"{name}{ending}"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in (CONFIGS / kind).glob(f"*{ending}")))
+        raise InputError(
+            f"{name!r} is none of configs/{kind} ({known or 'which is missing'}); give one of "
+            f"them, or the path of a file that ends in {ending}"
+        )
+    return path
+
+
+def word_of(path: Path) -> str:
+    """How a command names a file: from the repository's root, where it is in it."""
+    if path.is_relative_to(REPOSITORY):
+        return f"{ROOT}/{path.relative_to(REPOSITORY)}"
+    return str(path)
+
+
+def find_scale(table: Table, name: str) -> Scale:
+    """A scale of configs/scales with a table's changes; ``paper`` changes nothing by itself."""
+    path = CONFIGS / "scales" / f"{name}.yaml"
+    return read_scale(path, name, table.scales.get(name, {}), f"{table.name}: scales.{name}")
+
+
+def find_data(
+    table: Table, name: str, origin: str | None, download: bool, beside: Path | None = None
+) -> Data:
+    """A data set, whose path may be relative to ``beside``, and where its raw text is.
+
+    Raises:
+        InputError: there is no such data set, or nothing says where its text is.
+    """
+    path = find(name, "data", ".yaml", beside)
+    cfg = read_config(path)
+    whole = None
+    if table.halves and path.stem.endswith("-halves"):
+        base = path.with_name(path.name.replace("-halves", ""))
+        if base.is_file() and "generator" in read_config(base):
+            whole = find_data(dataclasses.replace(table, halves=False), str(base), None, False)
+    if whole is not None or "generator" in cfg:
+        return Data(path.stem, word_of(path), cfg, (), whole)
+    if origin is not None:
+        if not Path(origin).is_dir():
+            raise InputError(f"--from {origin} is no folder; name that of the raw files")
+        return Data(path.stem, word_of(path), cfg, ("--from", str(Path(origin).resolve())))
+    if download and "download" in cfg and not table.halves:
+        return Data(path.stem, word_of(path), cfg, ("--download",))
+    where = f" ({cfg['where']})" if "where" in cfg else ""
+    public = ", or --download" if "download" in cfg and not table.halves else ""
+    raise InputError(f"data set {path.stem}{where} is read from files; give --from FOLDER{public}")
+
+
+def find_models(table: Table, scale: Scale, beside: Path) -> dict[str, Model]:
+    """The model files that a table at a scale names; paths may be relative to ``beside``."""
+    named = [table.teacher.model, *(s.model for s in table.students.values())]
+    found = {}
+    for name in (*named, *scale.models.values(), *scale.students.values()):
+        path = find(name, "models", ".args", beside)
+        found[name] = Model(word_of(path), tuple(flags_of(path.read_text("utf-8").splitlines())))
+    return found
+
+
+def flags_of(lines: Iterable[str]) -> list[str]:
+    """The flags of a model file, as scripts/common.sh reads them."""
+    return [word for line in lines for word in shlex.split(line.split("#")[0])]
+
+
+def find_table(name: str) -> tuple[Table, Path]:
+    """A table, and its file."""
+    path = find(name, "tables", ".yaml")
+    return read_table(path), path

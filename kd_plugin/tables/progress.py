@@ -1,0 +1,188 @@
+"""How far a table is, from the files that its steps leave: done, running, failed, and what is left.
+
+Nothing here starts or ends a step; any number of processes may look, on any machine that sees the
+folder.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..files.schema import read_json
+from .steps import DONE
+
+LEFT, RUNNING, FAILED, FINISHED = "left", "running", "failed", "done"
+STEP = {
+    "folder": re.compile(r"steps/[\w-]+"),
+    "title": str,
+    "share": (int, float),
+    "after": [str],
+    "trains": bool,
+}
+RUN = {"student": str, "row": str, "seed": int, "record": str, "steps": [str]}
+PLAN = {
+    "table": str, "scale": str, "data": str, "seeds": int, "file": str, "steps": [STEP],
+    "runs": [RUN],
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a step is; ``seconds`` that it took or has run, and what is said of it."""
+
+    what: str
+    seconds: float = 0
+    said: str = ""
+
+
+def read_plan(path: Path) -> dict[str, Any]:
+    """A plan of ``fairseq-kd plan``.
+
+    Raises:
+        InputError: it is none.
+    """
+    plan: dict[str, Any] = read_json(path, PLAN, "write it with fairseq-kd plan")
+    return plan
+
+
+def look(folder: Path, now: float | None = None) -> State:
+    """The state of a step's folder."""
+    done, began = folder / DONE, folder / "began"
+    if done.exists():
+        return State(FINISHED, float(done.read_text().strip() or 0))
+    if not began.exists():
+        return State(LEFT)
+    if _is_locked(folder / ".lock"):
+        return State(RUNNING, max(0, (now or time.time()) - began.stat().st_mtime), _update(folder))
+    failed = folder / "failed"
+    if failed.exists():
+        return State(FAILED, 0, failed.read_text("utf-8", "replace").strip())
+    return State(LEFT)
+
+
+def _is_locked(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with open(path, "rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _update(folder: Path) -> str:
+    """The update that a training has reached."""
+    log = folder / "model" / "train.log"
+    if not log.exists():
+        return ""
+    with open(log, "rb") as file:
+        file.seek(max(0, log.stat().st_size - 2000))
+        found = re.findall(rb"num_updates[=: ]+(\d+)", file.read())
+    return f"update {int(found[-1]):,}" if found else ""
+
+
+def look_at_all(steps: Sequence[Mapping[str, Any]], output: Path) -> dict[str, State]:
+    """The states of a plan's steps, by folder."""
+    return {step["folder"]: look(output / step["folder"]) for step in steps}
+
+
+def seconds_left(steps: Sequence[Mapping[str, Any]], states: Mapping[str, State]) -> float | None:
+    """About how long the rest takes, by what the done steps took; None before one is done.
+
+    A step is taken to last as long as the done ones of its kind, or, where there is none, its share
+    of what all done ones took. The rest is spread over as many workers as are running.
+    """
+    took: dict[str, list[float]] = defaultdict(list)
+    seconds = shares = 0.0
+    for step in steps:
+        state = states[step["folder"]]
+        if state.what == FINISHED:
+            took[_kind(step)].append(state.seconds)
+            seconds, shares = seconds + state.seconds, shares + step["share"]
+    if not shares:
+        return None
+    rest = 0.0
+    for step in steps:
+        state, known = states[step["folder"]], took[_kind(step)]
+        whole = sum(known) / len(known) if known else seconds * step["share"] / shares
+        if state.what in (LEFT, RUNNING) and not _is_held_up(step, steps, states):
+            rest += max(0.0, whole - state.seconds)
+    return rest / max(1, sum(state.what == RUNNING for state in states.values()))
+
+
+def _kind(step: Mapping[str, Any]) -> str:
+    return f"{step['folder'].rpartition('-')[0]} {step['share']}"
+
+
+def _is_held_up(
+    step: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], states: Mapping[str, State]
+) -> bool:
+    """Whether a step waits for one that failed."""
+    by_folder = {one["folder"]: one for one in steps}
+    return any(
+        states[folder].what == FAILED
+        or (states[folder].what == LEFT and _is_held_up(by_folder[folder], steps, states))
+        for folder in step["after"]
+    )
+
+
+def summary(steps: Sequence[Mapping[str, Any]], states: Mapping[str, State]) -> str:
+    """``3 of 24 steps done, 1 failed, about 5 min left``."""
+    count = {what: sum(s.what == what for s in states.values()) for what in (FINISHED, FAILED)}
+    text = f"{count[FINISHED]} of {len(steps)} steps done"
+    if count[FAILED]:
+        text += f", {count[FAILED]} failed"
+    left = seconds_left(steps, states)
+    if left is not None and count[FINISHED] + count[FAILED] < len(steps):
+        text += f", about {duration(left)} left"
+    return text
+
+
+def duration(seconds: float) -> str:
+    """In words that fit."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def listing(steps: Sequence[Mapping[str, Any]], states: Mapping[str, State]) -> Iterator[str]:
+    """A line for each step."""
+    for step in steps:
+        state = states[step["folder"]]
+        time_of = duration(state.seconds) if state.what in (FINISHED, RUNNING) else ""
+        said = f": {state.said}" if state.said else ""
+        yield f"{state.what:8}{time_of:>7}  {step['title']}{said}  ({step['folder']})"
+
+
+def events(
+    steps: Sequence[Mapping[str, Any]], before: Mapping[str, State], after: Mapping[str, State]
+) -> Iterator[str]:
+    """A line for each step whose state has changed."""
+    words = {RUNNING: "begins", FINISHED: "done", FAILED: "failed"}
+    for step in steps:
+        old, new = before[step["folder"]], after[step["folder"]]
+        if old.what == new.what or new.what not in words:
+            continue
+        line = f"{words[new.what]}: {step['title']}"
+        if new.what == FINISHED:
+            line += f", {duration(new.seconds)} ({summary(steps, after)})"
+        yield line + (f": {new.said}" if new.what == FAILED else "")
+
+
+def running(steps: Sequence[Mapping[str, Any]], states: Mapping[str, State]) -> str:
+    """What runs now, in a line."""
+    lines = []
+    for step in steps:
+        state = states[step["folder"]]
+        if state.what == RUNNING:
+            said = f", {state.said}" if state.said else ""
+            lines.append(f"{step['title']} ({duration(state.seconds)}{said})")
+    return "; ".join(lines)

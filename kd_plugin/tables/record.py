@@ -1,0 +1,73 @@
+"""The line of the ledger for one run; see :mod:`.ledger`."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import sacrebleu
+import torch
+
+from ..report.lines import read_lines
+from ..report.scores import METRICS, Measure
+from ..version import versions
+from .facts import facts
+from .ledger import append, keep
+from .locate import REPOSITORY
+
+
+def record(
+    ledger: Path,
+    cell: Mapping[str, Any],
+    model: Path,
+    translations: Mapping[str, Path],
+    references: Path,
+    rule: str,
+    agreement: Path | None = None,
+) -> dict[str, Any]:
+    """Score a run's translations, keep them, and write its line.
+
+    Args:
+        ledger: the folder of the ledger.
+        cell: table, scale, data, student, row and seed.
+        model: the folder of its training.
+        translations: files by the name of the decoding.
+        references: file, a line for each of the translations.
+        rule: by which the checkpoint was chosen.
+        agreement: JSON of ``fairseq-kd agreement``.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    measure = Measure([read_lines(str(references), "--references")])
+    scores = {}
+    for name, path in translations.items():
+        counts = measure.counts(read_lines(str(path), f"--translation {name}"))
+        scores[name] = dict(zip(METRICS, measure.score(counts.sum(0)).tolist()))
+    entry = {
+        **cell,
+        "model": str(model),
+        "scores": scores,
+        "signatures": {n: f"{s}|checkpoint:{rule}" for n, s in measure.signatures().items()},
+        "translations": {name: keep(ledger, path) for name, path in translations.items()},
+        "references": keep(ledger, references),
+        "training": facts(model, agreement),
+        "versions": versions(torch, sacrebleu),
+        "commit": commit(),
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    append(ledger, entry)
+    return entry
+
+
+def commit() -> str | None:
+    """The repository's commit, with a plus where tracked files are changed; None outside of git."""
+    words = ["git", "-C", str(REPOSITORY), "describe", "--always", "--abbrev=12", "--dirty=+"]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

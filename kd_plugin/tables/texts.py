@@ -1,0 +1,163 @@
+"""Steps that make text: the data set, its halves, its damage, and what the teacher writes."""
+
+from __future__ import annotations
+
+from ..errors import InputError
+from .flags import Flags, words
+from .steps import ROOT, Command, Step
+from .table import Corpus, Student
+from .work import Text, Trained, Work
+
+
+def prepare(work: Work) -> Step:
+    """Clean, cut and binarise; the references of all test sets in one file."""
+    data, scale, origin = work.data, work.scale, work.data.origin
+    after: tuple[Step, ...] = ()
+    if work.table.halves:
+        if len(data.tests) < 2:
+            raise InputError(
+                f"{data.name} has one test set, and halves: true takes the last one for the second "
+                "half; name both under tests"
+            )
+        after = (_halves(work),)
+        origin = ("--from", f"{after[0].folder}/raw")
+    pairs = ("--train-pairs", str(scale.train_pairs)) if scale.train_pairs else ()
+
+    def commands(own: str) -> list[Command]:
+        files = [f"{own}/data/text/raw/{name}.{data.languages[1]}" for name in work.tests]
+        return [
+            (f"{ROOT}/scripts/prepare_data.sh", data.word, f"{own}/data", *origin, *pairs),
+            (f"{ROOT}/scripts/pool.sh", f"{own}/references", *files),
+        ]
+
+    return work.add("data", f"data: {data.name}", commands, after, dict(data.cfg), share=20)
+
+
+def _halves(work: Work) -> Step:
+    """Two halves of the training set by source."""
+    data, whole = work.data, work.data.whole
+    after: tuple[Step, ...] = ()
+    where = data.origin[-1] if data.origin else ""
+    if whole is not None:
+        command = ("fairseq-kd", "prepare", whole.word, "--output")
+        title, contents = f"text: {whole.name}", dict(whole.cfg)
+        after = (work.add("raw", title, lambda own: [(*command, f"{own}/text")], (), contents),)
+        where = f"{after[0].folder}/text/raw"
+    lines = ("--lines", str(work.scale.lines)) if work.scale.lines else ()
+
+    def commands(own: str) -> list[Command]:
+        script = ("python", f"{ROOT}/scripts/halves.py", where, f"{own}/raw")
+        return [(*script, "train", *data.languages, *lines)]
+
+    return work.add("halves", f"halves of {data.name}", commands, after)
+
+
+def text_of(work: Work, gold: Text, student: Student) -> Text:
+    """The data of a student: damaged where the table says so."""
+    if student.noise is None:
+        return gold
+    flags = tuple(words(student.noise))
+
+    def commands(own: str) -> list[Command]:
+        return [("fairseq-kd", "noise", gold.folder, *flags, "--output", f"{own}/bin")]
+
+    step = work.add("noise", f"noise for {student.label}", commands, (gold.step,))
+    return Text(f"{step.folder}/bin", step)
+
+
+def corpus(work: Work, teacher: Trained, recipe: Corpus, base: Text) -> Text:
+    """A training set that a recipe makes of gold and teacher text.
+
+    Raises:
+        InputError: its parts cannot be joined.
+    """
+    plain = tuple(part for part in recipe.parts if not part.startswith("extra"))
+    if not plain:
+        raise InputError(
+            f"corpora.{recipe.name} has the part extra alone; give it beside gold or teacher"
+        )
+    text = _joined(work, teacher, recipe, base, plain)
+    if len(plain) == len(recipe.parts):
+        return text
+    return _with_extra(work, teacher, recipe, base, text)
+
+
+def _joined(
+    work: Work, teacher: Trained, recipe: Corpus, base: Text, parts: tuple[str, ...]
+) -> Text:
+    """One training set of gold and the teacher's text of the same sources."""
+    if parts == ("gold",):
+        return base
+    made, after = "", [base.step]
+    if any(part.startswith("teacher") for part in parts):
+        made, step = _hypotheses(work, teacher, recipe, base, "train")
+        after.append(step)
+    pairs = tuple(words(recipe.pairs))
+    if parts == ("teacher",):
+        command: Command = ("fairseq-kd", "binarise", made, base.folder, *pairs)
+    else:
+        named = (part.replace("teacher", made, 1) for part in parts)
+        flags = (word for part in named for word in ("--part", part))
+        command = ("fairseq-kd", "mix", base.folder, *flags, *pairs)
+    title = f"training text {recipe.name}"
+    text = work.add("text", title, lambda own: [(*command, "--output", f"{own}/bin")], after)
+    return Text(f"{text.folder}/bin", text)
+
+
+def _with_extra(work: Work, teacher: Trained, recipe: Corpus, base: Text, text: Text) -> Text:
+    """Behind a training set, the teacher's text of the sources without reference."""
+    made, step = _hypotheses(work, teacher, recipe, base, work.extra)
+    binarise = ("fairseq-kd", "binarise", made, base.folder, "--subset", work.extra)
+    pairs = tuple(words(recipe.pairs))
+
+    def commands(own: str) -> list[Command]:
+        part, script = f"{own}/extra", f"{ROOT}/scripts/add_part.sh"
+        return [
+            (*binarise, *pairs, "--output", part),
+            (script, text.folder, part, work.extra, f"{own}/bin"),
+        ]
+
+    joined = work.add("text", f"training text {recipe.name}", commands, (text.step, step))
+    return Text(f"{joined.folder}/bin", joined, extra=True)
+
+
+def _hypotheses(
+    work: Work, teacher: Trained, recipe: Corpus, base: Text, subset: str
+) -> tuple[str, Step]:
+    """The teacher's hypotheses of a subset, filtered and selected."""
+    what, given = f"{recipe.name} ({subset})", ("--subset", subset)
+    flags = tuple(words(recipe.generate, work.scale.flags.get("generate", {})))
+    command = ("fairseq-kd", "generate", base.folder, "--path", teacher.checkpoint, *given, *flags)
+    step = work.add(
+        "generate",
+        f"teacher's text {what}",
+        lambda own: [(*command, "--output", f"{own}/corpus")],
+        (base.step, teacher.step),
+        share=40,
+    )
+    for name, chosen in (("filter", recipe.filter), ("select", recipe.select)):
+        if chosen is not None:
+            step = _derived(work, name, chosen, base, step, subset, what)
+    return f"{step.folder}/corpus", step
+
+
+def _derived(
+    work: Work, name: str, chosen: Flags, base: Text, step: Step, subset: str, what: str
+) -> Step:
+    """A corpus of a corpus."""
+    reads: tuple[str, ...] = (base.folder,) if name == "filter" else ()
+    flags = tuple(words(chosen))
+    if name == "select" and chosen.get("--by", ("",))[0] == "reference":
+        if subset != "train":
+            raise InputError(
+                f"{what}: --by reference reads the references of sources that have none here; "
+                "give --by model or --by mbr"
+            )
+        flags += ("--data", base.folder)
+    command = ("fairseq-kd", name, f"{step.folder}/corpus", *reads, "--subset", subset, *flags)
+    return work.add(
+        name,
+        f"{name} {what}",
+        lambda own: [(*command, "--output", f"{own}/corpus")],
+        (base.step, step),
+    )

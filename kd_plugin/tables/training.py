@@ -1,0 +1,119 @@
+"""Steps that train: the teacher, what it leaves for students, and these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..errors import InputError
+from . import texts
+from .flags import words
+from .steps import ROOT, Command, Step
+from .table import Row, Store, Student
+from .work import Model, Text, Trained, Work
+
+BEST_BLEU = (
+    "--eval-bleu", "--eval-bleu-remove-bpe", "sentencepiece", "--eval-bleu-args", '{"beam":5}',
+    "--best-checkpoint-metric", "bleu", "--maximize-best-checkpoint-metric",
+)  # fmt: skip
+
+
+def train_teacher(work: Work, gold: Text) -> Trained:
+    teacher = work.table.teacher
+    model = work.models[work.scale.models.get("teacher", teacher.model)]
+    flags = tuple(words(teacher.flags, work.scale.flags.get("teacher", {})))
+    return _train(work, "teacher", gold, model, flags, teacher.seed, share=80)
+
+
+def train(
+    work: Work, gold: Text, teacher: Trained, row: Row, student: Student, seed: int
+) -> Trained:
+    """A student of a row."""
+    base = texts.text_of(work, gold, student)
+    text = base
+    if row.text:
+        text = texts.corpus(work, teacher, work.table.corpora[row.text], base)
+    flags, after = [], []
+    if row.method:
+        flags += ["--criterion", row.method]
+    if row.teacher:
+        flags += ["--teacher-path", teacher.checkpoint]
+        after.append(teacher.step)
+    if row.store:
+        folder, step = store(work, teacher, work.table.stores[row.store], text)
+        flags += ["--teacher-store", folder]
+        after.append(step)
+    if row.distilled:
+        distilled = texts.corpus(work, teacher, work.table.corpora[row.distilled], base)
+        flags += ["--distilled-data", distilled.folder]
+        after.append(distilled.step)
+    if text.extra:
+        flags += ["--upsample-primary", "1"]
+    if row.start:
+        start = train(work, gold, teacher, work.table.rows[row.start], student, seed)
+        flags += ["--finetune-from-model", start.checkpoint]
+        after.append(start.step)
+    scaled = work.scale.flags
+    shorter = {k: v for k, v in scaled.get("row_flags", {}).items() if k in row.flags}
+    own = work.scale.rows.get(row.name, {})
+    flags += words(student.flags, scaled.get("student", {}), row.flags, shorter, own)
+    instead = work.scale.models.get("student", student.model)
+    model = work.models[work.scale.students.get(student.name, instead)]
+    title = f"{row.label}, {student.label}, seed {seed}"
+    return _train(work, title, text, model, tuple(flags), seed, after)
+
+
+def store(work: Work, teacher: Trained, wanted: Store, text: Text) -> tuple[str, Step]:
+    """What the teacher believes about a training set, or its nearest states there."""
+    reads = ("--subset", "train,train1,valid" if text.extra else "train,valid")
+    kind = "cache" if wanted.kind == "cache" else "datastore"
+    flags = tuple(words(wanted.datastore if wanted.kind == "neighbours" else wanted.flags))
+    command = ("fairseq-kd", kind, text.folder, "--path", teacher.checkpoint, *reads, *flags)
+    step = work.add(
+        kind,
+        f"{kind} {wanted.name}",
+        lambda own: [(*command, "--output", f"{own}/{kind}")],
+        (text.step, teacher.step),
+        share=20,
+    )
+    folder = f"{step.folder}/{kind}"
+    if wanted.kind != "neighbours":
+        return folder, step
+    search = ("fairseq-kd", "neighbours", folder, *reads, *words(wanted.flags))
+    title = f"neighbours {wanted.name}"
+    found = work.add(
+        "neighbours", title, lambda own: [(*search, "--output", f"{own}/store")], (step,), share=30
+    )
+    return f"{found.folder}/store", found
+
+
+def _train(
+    work: Work,
+    title: str,
+    text: Text,
+    model: Model,
+    flags: tuple[str, ...],
+    seed: int,
+    after: Iterable[Step] = (),
+    share: float = 30,
+) -> Trained:
+    rule = work.rule
+    if rule == "best-bleu":
+        flags += BEST_BLEU
+    elif rule != "last":
+        if "--save-interval-updates" not in (*flags, *model.flags):
+            raise InputError(
+                f"checkpoint {rule} needs --save-interval-updates among the flags of teacher and "
+                f"students; {title} has none"
+            )
+        flags += ("--keep-interval-updates", rule.partition(":")[2])
+
+    def commands(own: str) -> list[Command]:
+        script = (f"{ROOT}/scripts/train.sh", text.folder, f"{own}/model", model.word)
+        train: Command = (*script, *flags, "--seed", str(seed))
+        choose: Command = (f"{ROOT}/scripts/choose.sh", f"{own}/model", rule)
+        return [train] if rule == "last" else [train, choose]
+
+    before, read = (text.step, *after), list(model.flags)
+    step = work.add("train", f"{title}: training", commands, before, read, share, trains=True)
+    name = "checkpoint_last.pt" if rule == "last" else "chosen.pt"
+    return Trained(step, f"{step.folder}/model/{name}")

@@ -1,0 +1,227 @@
+"""What a page shows of a table: our runs by student and row, scored, and the paper's numbers."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..report.comparison import Score, System
+from ..report.score import Scores, score
+from .ledger import CELL, FACTS, Entry, kept, read_ledger
+from .plan import TEACHER
+from .progress import FAILED, look
+from .table import Published, Table
+
+SHUFFLES = 10_000
+SEED = 12345
+
+
+@dataclass
+class Line:
+    """A row of one student: its runs so far, and how they score by decoding."""
+
+    student: str
+    row: str
+    label: str
+    wanted: int  # runs
+    entries: list[Entry] = field(default_factory=list)  # of finished runs, by seed
+    scores: dict[str, dict[str, Score]] = field(default_factory=dict)  # by decoding, by metric
+    failed: str = ""  # why a run failed
+    later: str = ""  # why it cannot run yet
+
+    @property
+    def seeds(self) -> list[int]:
+        return [entry["seed"] for entry in self.entries]
+
+    @property
+    def state(self) -> str:
+        """``done``, or what is missing, in a word or two."""
+        if self.later:
+            return "not run"
+        if self.failed:
+            return "failed"
+        if len(self.entries) < self.wanted:
+            return "unfinished"
+        return "done"
+
+    @property
+    def why(self) -> str:
+        """What is missing, in words; nothing where all is done."""
+        if self.state == "done":
+            return ""
+        runs = "" if self.later else f", {len(self.entries)} of {self.wanted} runs"
+        reason = self.later or self.failed
+        return f"{self.label}: {self.state}{runs}" + (f": {reason}" if reason else "")
+
+    def fact(self, name: str) -> float | None:
+        """The mean over runs of what trainings said of themselves."""
+        known = [e["training"][name] for e in self.entries if e["training"][name] is not None]
+        return sum(known) / len(known) if known else None
+
+    def measure(self, name: str, decoding: str) -> float | None:
+        """One of the table's measures: BLEU and chrF of a decoding, or a fact."""
+        if name in FACTS:
+            return self.fact(name)
+        found = self.scores.get(decoding, {}).get(name)
+        return found.mean if found else None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A published number beside ours, each with its difference to its own table's baseline."""
+
+    label: str
+    published: float
+    published_difference: float | None
+    ours: float | None
+    ours_difference: float | None
+
+    @property
+    def verdict(self) -> str:
+        """Whether the two differences have one sign."""
+        if not self.published_difference or self.ours_difference is None:
+            return ""
+        alike = self.published_difference * self.ours_difference > 0
+        return "same sign" if alike else "other sign"
+
+
+@dataclass
+class View:
+    """A table as far as it has come."""
+
+    table: Table
+    plan: Mapping[str, Any]
+    lines: dict[str, list[Line]]  # by student, the teacher's last
+    scored: dict[tuple[str, str], Scores]  # by student and decoding
+
+    def line(self, student: str, row: str) -> Line:
+        return next(line for line in self.lines[student] if line.row == row)
+
+    def compared(self, numbers: Published) -> dict[str, list[Compared]]:
+        """A paper's numbers by student, each beside ours."""
+        teacher = numbers.values.get("", {}).get(TEACHER)
+        found = {}
+        for student in self.lines:
+            values = dict(numbers.values.get(student, {}))
+            if not values:
+                continue
+            if teacher is not None:
+                values[TEACHER] = teacher
+            base = values.get(self.table.baseline)
+            found[student] = [
+                self._compare(numbers, student, row, value, base) for row, value in values.items()
+            ]
+        return found
+
+    def _compare(
+        self, numbers: Published, student: str, row: str, value: float, base: float | None
+    ) -> Compared:
+        decoding = numbers.decoding or next(iter(self.table.decoding))
+        line, baseline = self.line(student, row), self.line(student, self.table.baseline)
+        is_base = row == self.table.baseline
+        ours = line.measure(numbers.ours, decoding) if numbers.ours else None
+        ours_base = baseline.measure(numbers.ours, decoding) if numbers.ours else None
+        return Compared(
+            line.label,
+            value,
+            None if is_base or base is None else value - base,
+            ours,
+            None if is_base or ours is None or ours_base is None else ours - ours_base,
+        )
+
+
+def view(table: Table, plan: Mapping[str, Any], folder: Path, shuffles: int = SHUFFLES) -> View:
+    """Score what the ledger has of a plan.
+
+    Args:
+        table: checked.
+        plan: of :func:`.progress.read_plan`.
+        folder: of the ledger and the steps.
+        shuffles: of the tests.
+
+    Raises:
+        InputError: the ledger, or a text that it names, is damaged.
+    """
+    lines = _lines(table, plan, folder)
+    scored = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for student, of_student in lines.items():
+            for decoding in table.decoding:
+                found = _score(table, of_student, decoding, folder, Path(scratch), shuffles)
+                if found is not None:
+                    scored[student, decoding] = found
+    return View(table, plan, lines, scored)
+
+
+def _lines(table: Table, plan: Mapping[str, Any], folder: Path) -> dict[str, list[Line]]:
+    """The rows of each student, the teacher last, with their entries of the ledger."""
+    newest = {tuple(entry[name] for name in CELL): entry for entry in read_ledger(folder)}
+    found: dict[str, list[Line]] = {}
+    by_cell: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for run in plan["runs"]:
+        by_cell.setdefault((run["student"], run["row"]), []).append(run)
+    for student in table.students:
+        if not any(run["student"] == student for run in plan["runs"]):
+            continue  # not at this scale
+        rows = [row for row in table.rows.values() if student in row.students]
+        lines = [Line(student, row.name, row.label, 0, later=row.later or "") for row in rows]
+        lines.append(Line("", TEACHER, TEACHER, 0))
+        for line in lines:
+            runs = by_cell.get((line.student, line.row), [])
+            line.wanted = len(runs)
+            for run in runs:
+                _look_up(line, run, plan, newest, folder)
+        found[student] = lines
+    return found
+
+
+def _look_up(
+    line: Line, run: Mapping[str, Any], plan: Mapping[str, Any], newest: Any, folder: Path
+) -> None:
+    """Add what is known of a run to its line."""
+    cell = {**plan, **run}
+    entry = newest.get(tuple(cell[name] for name in CELL))
+    if entry is not None and entry["model"] in {f"{step}/model" for step in run["steps"]}:
+        line.entries.append(entry)
+        return
+    for step in run["steps"]:
+        state = look(folder / step)
+        if state.what == FAILED:
+            line.failed = f"{state.said} (log: {step}/log)"
+            return
+
+
+def _score(
+    table: Table, lines: Sequence[Line], decoding: str, folder: Path, scratch: Path, shuffles: int
+) -> Scores | None:
+    """Score the runs of all rows by one decoding; None where there are none."""
+    begun = [line for line in lines if line.entries]
+    if not begun:
+        return None
+    systems = []
+    for line in begun:
+        files = []
+        for entry in line.entries:
+            path = scratch / f"{line.student}.{decoding}.{line.row}.{entry['seed']}"
+            path.write_bytes(kept(folder, entry["translations"][decoding]))
+            files.append(str(path))
+        systems.append(System(line.label, files))
+    references = scratch / "references"
+    references.write_bytes(kept(folder, begun[0].entries[0]["references"]))
+    base = next((line for line in begun if line.row == table.baseline), None)
+    paired = (
+        base is not None
+        and len(base.seeds) > 1
+        and all(line.seeds == base.seeds or len(line.seeds) == 1 for line in begun)
+    )
+    rule = next(iter(begun[0].entries[0]["signatures"].values())).rpartition("|checkpoint:")[2]
+    found = score(
+        systems, [str(references)], base.label if base else None, None, rule, "13a", shuffles, SEED,
+        (), paired,
+    )  # fmt: skip
+    for line, system in zip(begun, systems):
+        line.scores[decoding] = system.scores
+    return found

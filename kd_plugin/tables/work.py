@@ -1,0 +1,98 @@
+"""What the parts of the compiler share: the plan that they add steps to, and who reads what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .steps import Step, make_step
+from .table import Scale, Table
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set: the word that names its file, what the file says, and where raw text is."""
+
+    name: str
+    word: str
+    cfg: Mapping[str, Any]
+    origin: tuple[str, ...] = ()  # --from FOLDER, --download, or nothing for a generator
+    whole: Data | None = None  # of a data set in halves, the one that is cut, if it is generated
+
+    @property
+    def languages(self) -> tuple[str, str]:
+        source, target = self.cfg["languages"]
+        return source, target
+
+    @property
+    def tests(self) -> list[str]:
+        """fairseq's names of the test sets."""
+        return [f"test{number or ''}" for number in range(len(self.cfg["tests"]))]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model file: the word that names it, and its flags."""
+
+    word: str
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A folder that fairseq trains on; ``extra``: a second training set stands beside the first."""
+
+    folder: str
+    step: Step
+    extra: bool = False
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model's step, and the checkpoint that the table's rule chooses."""
+
+    step: Step
+    checkpoint: str
+
+    @property
+    def folder(self) -> str:
+        return f"{self.step.folder}/model"
+
+
+@dataclass
+class Work:
+    """A table, what it runs on, and the steps so far."""
+
+    table: Table
+    scale: Scale
+    data: Data
+    models: Mapping[str, Model]
+    steps: dict[str, Step] = field(default_factory=dict)  # by folder
+
+    @property
+    def rule(self) -> str:
+        """By which checkpoints are chosen."""
+        return self.scale.checkpoint or self.table.checkpoint
+
+    @property
+    def tests(self) -> list[str]:
+        """The sets that are translated and scored as one."""
+        return self.data.tests[:-1] if self.table.halves else self.data.tests
+
+    @property
+    def extra(self) -> str:
+        """The set whose sources have no reference for students: the last."""
+        return self.data.tests[-1]
+
+    def add(self, *args: Any, **more: Any) -> Step:
+        """A step, or the one that is there already; see :func:`.steps.make_step`."""
+        step = make_step(*args, **more)
+        return self.steps.setdefault(step.folder, step)
+
+    def needed(self, folder: str) -> tuple[str, ...]:
+        """A step's folder and those of all steps before it, in order."""
+        found: dict[str, None] = {}
+        for before in self.steps[folder].after:
+            found |= dict.fromkeys(self.needed(before))
+        return (*found, folder)

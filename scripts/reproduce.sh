@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# A paper's table, from raw text to a page: Snakemake runs the steps that fairseq-kd plan writes.
+#
+# usage: ./scripts/reproduce.sh TABLE [--data NAME] [--from FOLDER | --download] [--scale SCALE]
+#                               [--seeds N] [--profile NAME] [--cores N] [--output FOLDER] [--dry-run]
+#
+#   TABLE      a name of configs/tables, or a YAML file of your own (docs/tables.md)
+#   --data     another data set than the table's: a name of configs/data, or a YAML file
+#   --from     folder of the raw files; --download fetches them where they are public
+#   --scale    smoke (minutes on the toy), small (hours on a CPU), paper (default: paper)
+#   --seeds    students of each kind (default: what the scale says)
+#   --profile  local, gpus or slurm, or a folder of your own (default: local)
+#   --cores    jobs side by side, instead of the profile's
+#   --output   of all tables, which share their steps there (default: reproduced)
+#   --dry-run  tell what is done and what is left
+#
+# Run again it goes on; what two rows or two tables share is done once. A row that fails leaves the
+# others running and is shown as failed. The page is OUTPUT/TABLE.SCALE.DATA/table.html (and .md, .tex,
+# .csv), what came out OUTPUT/ledger.jsonl.
+#
+# example: ./scripts/reproduce.sh toy --scale smoke
+
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+[ "${1:-}" != --help ] || show_help
+[ "$#" -ge 1 ] || die "give TABLE; see --help"
+table="$1" output=reproduced profile=local dry="" plan_flags=() cores=()
+shift
+while [ "$#" -gt 0 ]; do
+    case "$1" in
+        --data | --from | --scale | --seeds) plan_flags+=("$1" "$(need "$@")") ;;
+        --profile) profile="$(need "$@")" ;;
+        --cores) cores=(--cores "$(need "$@")") ;;
+        --output) output="$(need "$@")" ;;
+        --download | --dry-run)
+            [ "$1" = --dry-run ] && dry=1 || plan_flags+=("$1")
+            shift
+            continue
+            ;;
+        *) die "unknown argument $1; see --help" ;;
+    esac
+    shift 2
+done
+[ -d "$profile" ] || profile="$ROOT/configs/profiles/$profile"
+[ -d "$profile" ] || die "--profile $(basename "$profile") is unknown; give local, gpus, slurm or a folder"
+command -v snakemake > /dev/null ||
+    die "snakemake is not installed; type: pip install 'kd-plugin[tables]' (Python 3.11 or later)"
+if [ "$(basename "$profile")" = gpus ]; then
+    KD_GPUS="$(nvidia-smi -L 2> /dev/null | wc -l)"
+    export KD_GPUS
+    [ "$KD_GPUS" -gt 0 ] || die "--profile gpus: nvidia-smi finds no GPU here; give local"
+    cores+=(--resources "gpu=$KD_GPUS")
+fi
+run() { # run FOLDER PLAN FLAGS...
+    child snakemake --snakefile "$ROOT/scripts/Snakefile" --directory "$1" --profile "$profile" \
+        "${cores[@]}" --config "plan=$2" "scripts=$ROOT/scripts" --nolock "${@:3}"
+}
+
+if [ -n "$dry" ]; then
+    scratch="$(mktemp -d)"
+    plan="$(fairseq-kd plan "$table" "${plan_flags[@]}" --output "$scratch")"
+    run "$scratch" "$plan" --dry-run --quiet all > "$scratch/log" 2>&1 || die_with "$scratch/log" "no plan"
+    fairseq-kd progress "$plan" --output "$output"
+    rm -r "$scratch"
+    exit 0
+fi
+lock "$output"
+output="$(cd "$output" && pwd)"
+plan="$(fairseq-kd plan "$table" "${plan_flags[@]}" --output "$output")"
+folder="$(dirname "$plan")"
+fairseq-kd progress "$plan" --follow 8>&- 9>&- &
+failed=""
+run "$output" "$plan" --quiet all > "$folder/snakemake.log" 2>&1 || failed=1
+sleep 2 # until the last events are told
+fairseq-kd report "$plan"
+if [ -n "$failed" ]; then
+    steps="$(fairseq-kd progress "$plan" | grep '^failed')" || die_with "$folder/snakemake.log" "snakemake failed"
+    echo "$steps" >&2
+    die "some steps failed, and the rows that need them; the others are done. Run again to go on"
+fi

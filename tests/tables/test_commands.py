@@ -1,0 +1,95 @@
+"""``fairseq-kd plan``: what it writes, what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from kd_plugin.commands import cli
+from kd_plugin.tables.locate import CONFIGS, REPOSITORY
+
+TOY = (CONFIGS / "tables" / "toy.yaml").read_text()
+
+
+def plan(*words: object) -> None:
+    cli.main(["plan", *map(str, words)])
+
+
+def test_a_plan_and_its_scripts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a table that is not in the repository, with a model file beside it."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(TOY.replace("model: toy-student", "model: own.args"))
+    (tmp_path / "own.args").write_text("--arch transformer --optimizer adam\n")
+    plan(path, "--scale", "paper", "--seeds", 1, "--output", tmp_path / "out")
+    written = Path(capsys.readouterr().out.strip())
+    assert written == tmp_path / "out" / "mine.paper.toy" / "plan.json"
+    made = json.loads(written.read_text())
+    assert (made["table"], made["data"], made["seeds"]) == ("mine", "toy", 1)
+    scripts = {
+        step["title"]: (tmp_path / "out" / step["folder"] / "run.sh").read_text()
+        for step in made["steps"]
+    }
+    for title, script in scripts.items():
+        assert script.startswith(f"# {title}\nset -euo pipefail\n")
+    assert f" {tmp_path}/own.args " in scripts["none, student, seed 1: training"]
+
+
+def test_the_manuals_table_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/tables.md's, on the data set of README.md, as they stand there."""
+    for page, name in (("docs/tables.md", "mine.yaml"), ("README.md", "mine-data.yaml")):
+        (block,) = re.findall("```yaml\n(.*?)```", (REPOSITORY / page).read_text(), flags=re.S)
+        (tmp_path / name).write_text(block)
+    (tmp_path / "own.args").write_text("--arch transformer --optimizer adam\n")
+    (tmp_path / "corpus").mkdir()
+    plan(tmp_path / "mine.yaml", "--from", tmp_path / "corpus", "--list")
+    written = capsys.readouterr().out
+    assert f"{tmp_path}/mine-data.yaml" in written
+    assert written.count("/scripts/train.sh") == 1 + 3 * 2 * 3  # a teacher; rows, students, seeds
+
+
+def test_a_list_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan("toy", "--list", "--output", tmp_path / "out")
+    assert '"$ROOT"/scripts/train.sh' in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "instead", "words"),
+    [
+        ("method: seq_kd,", "method: seq_kd, flags: {--kd-wieght: 1},",
+         "seq_kd, student, seed 1: training: .*unrecognized arguments: --kd-wieght 1"),
+        ("teacher: live", "teacher: live, flags: {--kd-target: topp}",
+         "invalid choice: 'topp'"),
+        ("greedy: {--beam: 1,", "greedy: {--beam: one,", "--beam: invalid int value: 'one'"),
+        ("{--k: 8,", "{--kk: 8,", "neighbours nearest-8: .*unrecognized arguments: --kk 8"),
+        ("model: toy-student", "model: toy-pupil", "'toy-pupil' is none of configs/models"),
+        ("data: toy", "data: tyo", "'tyo' is none of configs/data"),
+    ],
+)  # fmt: skip
+def test_a_typo_is_named(given: str, instead: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    assert given in TOY
+    path.write_text(TOY.replace(given, instead, 1))
+    with pytest.raises(SystemExit, match=words):
+        plan(path, "--output", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("tyo --list", "'tyo' is none of configs/tables"),
+        ("toy", "--output is not given"),
+        ("toy --list --seeds 0", "--seeds 0 is too small"),
+        ("toy --list --data gone.yaml", r"gone\.yaml does not exist"),
+        ("toy --list --data multi30k", "give --from FOLDER, or --download"),
+        ("toy --list --data multi30k --from gone", "--from gone is no folder"),
+        ("wang_2021 --list", "'wmt14_en_de' is none of configs/data|--from FOLDER"),
+    ],
+)
+def test_what_is_refused(given: str, words: str) -> None:
+    with pytest.raises(SystemExit, match=words):
+        plan(*given.split())

@@ -1,0 +1,199 @@
+"""The real Snakemake and the real step.sh, on steps that take no time."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kd_plugin.tables.locate import REPOSITORY
+from kd_plugin.tables.progress import look
+
+if shutil.which("snakemake", path=str(Path(sys.executable).parent)) is None:
+    if os.environ.get("CI") and sys.version_info >= (3, 11):
+        pytest.fail("snakemake is not installed; run ./scripts/setup.sh", pytrace=False)
+    pytest.skip("snakemake is not installed", allow_module_level=True)
+
+SCRIPTS = REPOSITORY / "scripts"
+STEPS: dict[str, tuple[list[str], str]] = {  # what it is after, and its commands
+    "data-a": ([], "echo once >> count; echo text > text"),
+    "train-b": (["data-a"], "cat text > /dev/null; echo 'it says: error: no such word' >&2; false"),
+    "train-c": (["train-b"], "echo c >> count"),
+    "train-d": (["data-a"], "echo {braces} >> count"),
+}
+
+
+def write(output: Path, steps: dict[str, tuple[list[str], str]] = STEPS) -> Path:
+    made = []
+    for name, (after, commands) in steps.items():
+        folder = output / "steps" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "run.sh").write_text(f"# the step {name}\nset -euo pipefail\n{commands}\n")
+        made.append({"folder": f"steps/{name}", "title": name, "share": 1, "trains": True,
+                     "after": [f"steps/{one}" for one in after]})  # fmt: skip
+    path = output / "plan.json"
+    path.write_text(json.dumps({"table": "made", "scale": "paper", "data": "none", "seeds": 1,
+                                "file": "", "runs": [], "steps": made}))  # fmt: skip
+    return path
+
+
+def environment(**more: str) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "VIRTUAL_ENV": sys.prefix, **more}
+
+
+def words(output: Path, plan: Path) -> list[str]:
+    return [
+        "snakemake", "--snakefile", f"{SCRIPTS}/Snakefile", "--directory", str(output),
+        "--profile", str(REPOSITORY / "configs/profiles/local"), "--nolock", "--quiet", "all",
+        "--config", f"plan={plan}", f"scripts={SCRIPTS}",
+    ]  # fmt: skip
+
+
+def run(output: Path, plan: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words(output, plan), env=environment(), capture_output=True, text=True)
+
+
+def test_a_failed_step_leaves_the_others_running_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    plan = write(tmp_path)
+    assert run(tmp_path, plan).returncode == 1
+    states = {name: look(tmp_path / "steps" / name) for name in STEPS}
+    assert {name: state.what for name, state in states.items()} == {
+        "data-a": "done", "train-b": "failed", "train-c": "left", "train-d": "done",
+    }  # fmt: skip
+    assert states["train-b"].said == "it says: error: no such word"
+    write(tmp_path, {**STEPS, "train-b": (["data-a"], "cat text >> count")})
+    done = run(tmp_path, plan)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "count").read_text().split() == ["once", "{braces}", "text", "c"]
+    assert not (tmp_path / "steps" / "train-b" / "failed").exists()
+
+
+def test_killed_and_started_again_it_goes_on(tmp_path: Path) -> None:
+    steps = {
+        "data-a": ([], "echo once >> count"),
+        "train-b": (["data-a"], "echo begun >> count; [ -e go ] || exec sleep 1000"),
+        "train-c": (["train-b"], "echo end >> count"),
+    }
+    plan, count = write(tmp_path, steps), tmp_path / "count"
+    killed = subprocess.Popen(
+        words(tmp_path, plan), env=environment(), stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    for _ in range(1200):
+        if count.exists() and "begun" in count.read_text():
+            break
+        time.sleep(0.05)
+    assert look(tmp_path / "steps" / "train-b").what == "running"
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    (tmp_path / "go").touch()
+    done = run(tmp_path, plan)
+    assert done.returncode == 0, done.stderr
+    assert count.read_text().split() == ["once", "begun", "begun", "end"]
+
+
+def step(folder: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    call = [str(SCRIPTS / "step.sh"), folder]
+    return subprocess.run(call, cwd=cwd, env=environment(**more), capture_output=True, text=True)
+
+
+def test_a_step_that_is_done_is_not_done_again(tmp_path: Path) -> None:
+    write(tmp_path)
+    for _ in range(2):
+        assert step("steps/data-a", tmp_path).returncode == 0
+    assert (tmp_path / "count").read_text() == "once\n"
+    failed = step("steps/train-b", tmp_path)
+    assert failed.returncode == 1
+    assert "step.sh: error: the step train-b failed; the whole log: steps/train-b/log" in (
+        failed.stderr
+    )
+    assert "has no run.sh; write it with fairseq-kd plan" in step("gone", tmp_path).stderr
+
+
+def test_each_training_takes_a_gpu_of_its_own(tmp_path: Path) -> None:
+    both_are_there = "until [ -e first -a -e second ]; do sleep .05; done"
+    train = 'echo "$CUDA_VISIBLE_DEVICES" > {}; : /train.sh; ' + both_are_there
+    steps: dict[str, tuple[list[str], str]] = {
+        "train-a": ([], train.format("first")),
+        "train-b": ([], train.format("second")),
+    }
+    write(tmp_path, steps)
+    both: list[Any] = [
+        subprocess.Popen([str(SCRIPTS / "step.sh"), f"steps/train-{name}"], cwd=tmp_path,
+                         env=environment(KD_GPUS="2")) for name in "ab"
+    ]  # fmt: skip
+    assert [one.wait(60) for one in both] == [0, 0]
+    devices = {(tmp_path / name).read_text().strip() for name in ("first", "second")}
+    assert devices == {"0", "1"}
+    write(tmp_path, {"text-c": ([], 'echo "${CUDA_VISIBLE_DEVICES-none}" > third')})
+    assert step("steps/text-c", tmp_path, KD_GPUS="2").returncode == 0
+    assert (tmp_path / "third").read_text() == os.environ.get("CUDA_VISIBLE_DEVICES", "none") + "\n"
+
+
+FAKE = """#!/usr/bin/env bash
+printf '%s\\n' "$*" >> "$CALLS"
+case "$1" in
+    plan) echo "$PLAN" ;;
+    progress) [ -n "${3:-}" ] || echo "failed  train-b: no such word" ;;
+esac
+"""
+
+
+def reproduce(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """With the real Snakemake, and a stand-in for fairseq-kd that hands out a plan."""
+    (folder / "bin").mkdir(exist_ok=True)
+    (folder / "bin" / "fairseq-kd").write_text(FAKE)
+    (folder / "bin" / "fairseq-kd").chmod(0o755)
+    (folder / "out").mkdir(exist_ok=True)
+    path = f"{folder}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    given = {"PATH": path, "CALLS": f"{folder}/calls", "PLAN": f"{folder}/out/plan.json"}
+    call = [str(SCRIPTS / "reproduce.sh"), *arguments]
+    return subprocess.run(
+        call, cwd=folder, env=environment(**given), capture_output=True, text=True
+    )
+
+
+def test_a_table_from_one_command(tmp_path: Path) -> None:
+    good = {name: step for name, step in STEPS.items() if name in ("data-a", "train-d")}
+    write(tmp_path / "out", good)
+    flags = ["--data", "own.yaml", "--from", "raw", "--scale", "small", "--seeds", "2"]
+    done = reproduce(tmp_path, "made", *flags, "--cores", "1", "--output", "out")
+    assert done.returncode == 0, done.stderr
+    plan, follow, report = (tmp_path / "calls").read_text().splitlines()
+    assert plan == f"plan made {' '.join(flags)} --output {tmp_path}/out"
+    assert follow == f"progress {tmp_path}/out/plan.json --follow"
+    assert report == f"report {tmp_path}/out/plan.json"
+    assert (tmp_path / "out" / "count").read_text().split() == ["once", "{braces}"]
+
+
+def test_failed_rows_are_told_after_the_page_is_made(tmp_path: Path) -> None:
+    write(tmp_path / "out")
+    done = reproduce(tmp_path, "made", "--output", "out")
+    assert done.returncode == 1
+    assert "failed  train-b: no such word" in done.stderr
+    assert "reproduce.sh: error: some steps failed, and the rows that need them" in done.stderr
+    assert "report" in (tmp_path / "calls").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("", "give TABLE; see --help"),
+        ("toy --profile cloud", "--profile cloud is unknown; give local, gpus, slurm or a folder"),
+        ("toy --loud", "unknown argument --loud; see --help"),
+        ("toy --seeds", "--seeds needs a value"),
+    ],
+)
+def test_what_is_refused(arguments: str, said: str, tmp_path: Path) -> None:
+    done = reproduce(tmp_path, *arguments.split())
+    assert done.returncode == 1
+    assert said in done.stderr

@@ -1,0 +1,135 @@
+"""How far a table is, read from the files of its steps."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kd_plugin.commands import cli
+from kd_plugin.tables.progress import (
+    FAILED,
+    FINISHED,
+    LEFT,
+    RUNNING,
+    State,
+    duration,
+    events,
+    look,
+    running,
+    seconds_left,
+    summary,
+)  # fmt: skip
+
+
+def a_step(name: str, share: float = 1, after: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {"folder": f"steps/{name}", "title": name, "share": share, "trains": False,
+            "after": [f"steps/{one}" for one in after]}  # fmt: skip
+
+
+STEPS = [
+    a_step("data-1"),
+    a_step("train-1", 4, ("data-1",)),
+    a_step("train-2", 4, ("data-1",)),
+    a_step("text-1", 2, ("train-1",)),
+    a_step("score-1", 1, ("text-1",)),
+]
+
+
+def states(**known: State) -> dict[str, State]:
+    named = {name.replace("_", "-"): state for name, state in known.items()}
+    return {s["folder"]: named.get(s["title"], State(LEFT)) for s in STEPS}
+
+
+def test_states_of_a_folder(tmp_path: Path) -> None:
+    assert look(tmp_path).what == LEFT
+    (tmp_path / "began").touch()
+    os.utime(tmp_path / "began", (1000, 1000))
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "train.log").write_text("| num_updates 1200 |\nnum_updates=1300, lr=1\n")
+    assert look(tmp_path).what == LEFT  # what was killed
+    with open(tmp_path / ".lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert look(tmp_path, 1030) == State(RUNNING, 30, "update 1,300")
+    (tmp_path / "failed").write_text("error: no\n")
+    assert look(tmp_path) == State(FAILED, 0, "error: no")
+    (tmp_path / "complete").write_text("17\n")
+    assert look(tmp_path) == State(FINISHED, 17)
+
+
+def test_what_is_left_is_estimated_by_kind_and_share() -> None:
+    assert seconds_left(STEPS, states()) is None
+    first = states(data_1=State(FINISHED, 10))
+    assert seconds_left(STEPS, first) == 40 + 40 + 20 + 10
+    # 40 s of the second training are known from the first, and 15 of them are over
+    later = states(
+        data_1=State(FINISHED, 10), train_1=State(FINISHED, 40), train_2=State(RUNNING, 15)
+    )
+    assert seconds_left(STEPS, later) == 25 + 20 + 10
+    both = states(data_1=State(FINISHED, 10), train_1=State(RUNNING), train_2=State(RUNNING))
+    assert seconds_left(STEPS, both) == (40 + 40 + 20 + 10) / 2
+
+
+def test_steps_behind_a_failed_one_are_not_waited_for() -> None:
+    failed = states(data_1=State(FINISHED, 10), train_1=State(FAILED))
+    assert seconds_left(STEPS, failed) == 40
+    assert summary(STEPS, failed) == "1 of 5 steps done, 1 failed, about 40 s left"
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(89, "89 s"), (90, "2 min"), (5400, "1.5 h")])
+def test_durations(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_events_and_what_runs() -> None:
+    before = states(data_1=State(RUNNING))
+    after = states(data_1=State(FINISHED, 9), train_1=State(FAILED, 0, "no such word"),
+                   train_2=State(RUNNING, 3, "update 7"))  # fmt: skip
+    assert list(events(STEPS, before, after)) == [
+        "done: data-1, 9 s (1 of 5 steps done, 1 failed, about 33 s left)",
+        "failed: train-1: no such word",
+        "begins: train-2",
+    ]
+    assert list(events(STEPS, after, after)) == []
+    assert running(STEPS, after) == "train-2 (3 s, update 7)"
+
+
+def test_the_command_lists_every_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from .test_engine import write
+
+    plan = write(tmp_path / "out")
+    folder = plan.parent / "made"
+    folder.mkdir()
+    plan.rename(folder / "plan.json")
+    (tmp_path / "out/steps/data-a/complete").write_text("3\n")
+    cli.main(["progress", str(folder / "plan.json")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["done", "3", "s", "data-a", "(steps/data-a)"]
+    assert lines[1].split() == ["left", "train-b", "(steps/train-b)"]
+    assert lines[-1] == "made, paper, none: 1 of 4 steps done, about 9 s left"
+    (folder / "plan.json").write_text("{}")
+    with pytest.raises(SystemExit, match=r"plan\.json is damaged .*write it with fairseq-kd plan"):
+        cli.main(["progress", str(folder / "plan.json")])
+
+
+def test_following_ends_when_all_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kd_plugin.commands.progress import follow
+
+    folders = [tmp_path / step["folder"] for step in STEPS]
+    for folder in folders:
+        folder.mkdir(parents=True)
+
+    def one_more(seconds: float) -> None:
+        (folders.pop(0) / "complete").write_text("1\n")
+
+    monkeypatch.setattr(time, "sleep", one_more)
+    follow(STEPS, tmp_path)
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "[0 min] done: data-1, 1 s (1 of 5 steps done, about 11 s left)"
+    assert told[-1] == "[0 min] done: score-1, 1 s (5 of 5 steps done)"
