@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files.names import COMPUTE_TYPES
 from .derived import essentials
 from .origin import NAME, Step, step_of
 from .records import corpus_name, find_corpus
@@ -156,8 +155,8 @@ class _Chain:
 
 
 def _engine(settings: Mapping[str, Any]) -> list[str]:
-    compute = settings.get("engine_compute_type")
-    named = compute if compute in COMPUTE_TYPES else None
+    compute = settings.get("engine_compute_type", "")  # such as float32, or int8_float32
+    named = compute.split("_")[0] if "_" in compute else None
     return _flags({"engine": settings.get("engine"), "compute_type": named})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shlex
 import subprocess
@@ -16,6 +17,7 @@ from kd_plugin.commands import cli
 from kd_plugin.tasks import DistillationTask
 
 from .. import support
+from . import made
 
 ROOT = Path(__file__).parents[2]
 LINES = ["w1 w2 w3", "", "w4   w5 ", "w1 strange w2", "w6"]
@@ -137,11 +139,28 @@ def test_a_round_trip_and_its_history(
         Path(f"TEACHER{number}.PT").symlink_to(path)
     for words in told:
         command(*words)
-    made = again / told[-1][-1]
+    last = again / told[-1][-1]
     for side in ("xx", "yy"):
         name = f"train.xx-yy.{side}.bin"
-        assert (made / name).read_bytes() == (tmp_path / "g" / name).read_bytes()
-        assert any(name in line and support.sha256(made / name) in line for line in printed)
+        assert (last / name).read_bytes() == (tmp_path / "g" / name).read_bytes()
+        assert any(name in line and support.sha256(last / name) in line for line in printed)
+
+
+@pytest.mark.parametrize(
+    ("compute", "flags"), [("float32", []), ("int8_float32", ["--compute-type", "int8"])]
+)
+def test_history_names_the_engine(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], compute: str, flags: list[str]
+) -> None:
+    corpus = made.write(tmp_path / "corpus", data, made.records_of(data))
+    path = next(corpus.glob("*.manifest.json"))
+    told = json.loads(path.read_text())
+    told["settings"] |= {"engine": "ctranslate2", "engine_compute_type": compute}
+    path.write_text(json.dumps(told))
+    command("history", corpus)
+    words = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    where = words.index("--engine")
+    assert words[where : words.index("--cpu")] == ["--engine", "ctranslate2", *flags]
 
 
 def test_history_of_folders_that_do_not_tell(data: Path, tmp_path: Path) -> None:
@@ -156,8 +175,6 @@ def test_prefixes_and_binarise_tell(
     data: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from . import made
-
     monkeypatch.chdir(tmp_path)
     known = DistillationTask.of_data(str(data)).target_dictionary
     made.write(Path("c"), data, [
