@@ -11,8 +11,11 @@ positive root of mean(exp(theta x)) = 1. In real text a shift of some twenty lin
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +33,7 @@ LEAST_SPREAD = 0.05  # of lines' likeness; below it, a single shared word would 
 COPIES = 0.5  # of all lines; no translation leaves as many as they are
 
 Numbers = NDArray[np.float64]
+Likeness = Callable[[int], Numbers]  # at an offset
 
 
 @dataclass
@@ -45,8 +49,8 @@ class Alignment:
     """Reads pairs of lines one by one; holds 32 bytes of each."""
 
     def __init__(self) -> None:
-        self.lengths: tuple[list[float], list[float]] = ([], [])
-        self.shared: dict[int, list[float]] = {offset: [] for offset in (0, *NEAR, FAR)}
+        self.lengths = array("f"), array("f")
+        self.shared = {offset: array("f") for offset in (0, *NEAR, FAR)}
         self.copies = 0
         self._recent: deque[tuple[set[str], set[str]]] = deque(maxlen=FAR + 1)
 
@@ -66,7 +70,7 @@ class Alignment:
 
     def verdict(self) -> Verdict:
         """What all of the lines tell."""
-        sources, texts = (np.array(lengths) for lengths in self.lengths)
+        sources, texts = map(_numbers, self.lengths)
         rows = len(sources)
         copies = self.copies / max(rows, 1)
         spread = min(sources.std(), texts.std()) if rows else 0.0
@@ -78,6 +82,7 @@ class Alignment:
             found.complaint = f"{copies:.0%} of its lines are copies of their sources"
             return found
         found.complaint, offset = _shift(self._likeness(sources, texts), rows)
+        del sources, texts
         if not self._go_together(0) and (offset is None or not self._go_together(offset)):
             told = "none" if correlation is None else f"{correlation:.2f}"
             found.complaint = (
@@ -88,39 +93,53 @@ class Alignment:
 
     def _go_together(self, offset: int) -> bool:
         """Whether lines that are ``offset`` apart have anything to do with each other."""
-        sources, texts = (np.array(lengths) for lengths in self.lengths)
-        first = np.arange(max(0, -offset), len(sources) - max(0, offset))
-        ours, theirs = sources[first], texts[first + offset]
+        sources, texts = map(_numbers, self.lengths)
+        ours, theirs = _beside(sources, texts, offset)
         if min(ours.std(), theirs.std()) > 0:
             correlation = np.corrcoef(ours, theirs)[0, 1]
-            if correlation > CORRELATED and correlation * len(first) ** 0.5 > ALIKE:
+            if correlation > CORRELATED and correlation * len(ours) ** 0.5 > ALIKE:
                 return True
-        shared = np.array(self.shared[offset])
-        others = np.array(self.shared[FAR] or [0.0])
+        shared = _numbers(self.shared[offset])
+        others = _numbers(self.shared[FAR] or [0.0])
         error = (shared.var() / len(shared) + others.var() / len(others)) ** 0.5
         return bool(shared.mean() - others.mean() > ALIKE * error)
 
-    def _likeness(self, sources: Numbers, texts: Numbers) -> dict[int, Numbers]:
+    def _likeness(self, sources: Numbers, texts: Numbers) -> Likeness:
         """How alike source i and text i + offset are, from the first i that has such a text."""
         middle = (sources - texts).mean()
-        rows = len(sources)
-        apart, shared = {}, {}
-        for offset, words in self.shared.items():
-            first = np.arange(max(0, -offset), rows - max(0, offset))
-            apart[offset] = np.abs(sources[first] - texts[first + offset] - middle)
-            shared[offset] = np.array(words)
-        other = FAR if rows > FAR + FEWEST else 1
-        spreads = [max(float(values[other].std()), LEAST_SPREAD) for values in (apart, shared)]
-        return {o: shared[o] / spreads[1] - apart[o] / spreads[0] for o in self.shared}
+
+        def apart(offset: int) -> Numbers:
+            ours, theirs = _beside(sources, texts, offset)
+            found: Numbers = np.abs(ours - theirs - middle)
+            return found
+
+        other = FAR if len(sources) > FAR + FEWEST else 1
+        spreads = [
+            max(float(values.std()), LEAST_SPREAD)
+            for values in (apart(other), _numbers(self.shared[other]))
+        ]
+        return lambda o: _numbers(self.shared[o]) / spreads[1] - apart(o) / spreads[0]
 
 
-def _shift(likeness: dict[int, Numbers], rows: int) -> tuple[str | None, int | None]:
+def _numbers(values: Any) -> Numbers:
+    return np.array(values, np.float64)
+
+
+def _beside(sources: Numbers, texts: Numbers, offset: int) -> tuple[Numbers, Numbers]:
+    """Sources and the texts so many lines behind them, as far as both are there."""
+    rows = len(sources)
+    first, last = max(0, -offset), rows - max(0, offset)
+    return sources[first:last], texts[first + offset : last + offset]
+
+
+def _shift(likeness: Likeness, rows: int) -> tuple[str | None, int | None]:
     """Where a stretch fits better at another offset than chance explains, and the offset."""
     worst, told, found = 0.0, None, None
+    aligned = likeness(0)
     for offset in NEAR:
         start = max(0, -offset)
-        own = likeness[0][start : rows - max(0, offset)]
-        gains = np.clip(likeness[offset] - own, -CLIP, CLIP)
+        own = aligned[start : rows - max(0, offset)]
+        gains = np.clip(likeness(offset) - own, -CLIP, CLIP)
         best, first, last = _best_stretch(gains)
         if (
             best > worst
