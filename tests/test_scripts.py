@@ -460,5 +460,6 @@ def test_fairseq_knows_every_flag_of_a_model_file(file: Path) -> None:
     flags = done.stdout.split("\n")[:-1]
     command = ["data", "--criterion", "label_smoothed_cross_entropy", *flags]
     parsed = options.parse_args_and_arch(options.get_training_parser(), command)
-    assert parsed.adam_betas == "(0.9,0.98)"
+    if "--adam-betas" in flags:  # which the shell must not split
+        assert parsed.adam_betas == "(0.9,0.98)"
     assert parsed.encoder_embed_dim == parsed.decoder_embed_dim
