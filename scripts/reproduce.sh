@@ -56,6 +56,8 @@ run() { # run FOLDER PLAN FLAGS...
         "${cores[@]}" --config "plan=$2" "scripts=$ROOT/scripts" --nolock "${@:3}"
 }
 
+[ ! -f "$output" ] || die "--output $output is a file; name a folder"
+
 if [ -n "$dry" ]; then
     scratch="$(mktemp -d)"
     plan="$(fairseq-kd plan "$table" "${plan_flags[@]}" --output "$scratch")"

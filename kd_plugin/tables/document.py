@@ -9,7 +9,7 @@ from ..report.comparison import Score
 from ..report.delta_accuracy import CONSTANTS
 from ..report.table import SEED_COLUMNS, remarks, rounded, seed_lines, seed_remark, value
 from .flags import Flags
-from .table import Published, Scale
+from .table import Published, Scale, Table
 from .view import SEED, SHUFFLES, Compared, Line, View
 
 BUDGET = (
@@ -55,23 +55,23 @@ def document(view: View, scale: Scale) -> list[Block]:
     blocks.append(
         Text(
             f"Table {table.name}, scale {plan['scale']}, data {plan['data']}, seeds {plan['seeds']}"
-            + (f". {scale.remark}." if scale.remark else ".")
+            + (f" ({scale.remark})." if scale.remark else ".")
         )
     )
-    blocks += _budget(view)
+    blocks += _budget(view, scale)
     for student in view.lines:
         blocks += _student(view, student)
     blocks += _published(view)
-    blocks += [Heading("Where each value comes from"), provenance(view)]
+    blocks += [Heading("Where each value comes from"), provenance(view.table), *_scaled(scale)]
     return blocks
 
 
-def _budget(view: View) -> list[Block]:
+def _budget(view: View, scale: Scale) -> list[Block]:
     """Which rows do not train as the others do."""
     different = [
         f"{row.label} ({', '.join(flags)})"
         for row in view.table.rows.values()
-        if (flags := [f"{k} {v[0]}" for k, v in row.flags.items() if k in BUDGET])
+        if (flags := [f"{k} {v[0]}" for k, v in scale.flags_of(row).items() if k in BUDGET])
     ]
     if not different:
         return [Text("All students of one kind have the same updates, batches and learning rate.")]
@@ -198,9 +198,8 @@ def comparison(numbers: Published, rows: Sequence[Compared]) -> Grid:
     return Grid(columns, cells, frozenset({"signs"}))
 
 
-def provenance(view: View) -> Grid:
+def provenance(table: Table) -> Grid:
     """Each value that the table sets, and its source."""
-    table = view.table
     told: list[tuple[str, Flags]] = [(f"decoding {k}", v) for k, v in table.decoding.items()]
     rows = [
         ["data", "", table.data, table.source],
@@ -226,3 +225,26 @@ def provenance(view: View) -> Grid:
     for where, flags in told:
         rows += [[where, flag, value or "", source] for flag, (value, source) in flags.items()]
     return Grid(["of", "flag", "value", "source"], rows, frozenset({"flag", "value", "source"}))
+
+
+def _scaled(scale: Scale) -> list[Block]:
+    """What a smaller scale has changed of these values."""
+    rows = [
+        [what, name, str(value)]
+        for what, name, value in (
+            ("data", "", scale.data),
+            ("data", "training pairs", scale.train_pairs),
+            ("data", "lines", scale.lines),
+            ("checkpoint", "", scale.checkpoint),
+            *((f"every {who}", "model", model) for who, model in scale.models.items()),
+            *((f"student {who}", "model", model) for who, model in scale.students.items()),
+        )
+        if value is not None
+    ]
+    names = {"row_flags": "rows that have it", "generate": "corpora", "student": "every student"}
+    for where, flags in {**scale.flags, **{f"row {k}": v for k, v in scale.rows.items()}}.items():
+        rows += [[names.get(where, where), flag, value or ""] for flag, (value, _) in flags.items()]
+    if not rows:
+        return []
+    told = Text(f"Scale {scale.name} takes these instead; they are ours.")
+    return [told, Grid(["of", "flag", "value"], rows, frozenset({"flag", "value"}))]

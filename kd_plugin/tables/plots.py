@@ -122,6 +122,7 @@ def _size(view: View) -> Iterator[tuple[str, str]]:
     for size, (bleu, name) in best.items():
         axes.annotate(name, (size, bleu), (4, 4), textcoords="offset points", fontsize=8)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(x=0.25, y=0.15)
     axes.set_xlabel("million parameters (logarithmic)")
     axes.set_ylabel(f"BLEU ({decoding})")

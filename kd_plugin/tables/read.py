@@ -36,6 +36,7 @@ def read_table(path: Path) -> Table:
         InputError: it is no YAML, a key is missing or unknown, a value is not what it must be, or
             names something that the table does not have.
     """
+    _require_name(path.stem, f"{path}: this file")
     return parse_table(read_mapping(path, "a table", "configs/tables"), path.stem, str(path))
 
 
@@ -53,6 +54,9 @@ def read_scale(path: Path, name: str, changes: dict[str, Any], where: str) -> Sc
 def parse_table(given: dict[str, Any], name: str, where: str) -> Table:
     """A table from its mapping; see :func:`read_table`."""
     check_keys(given, KEYS, NEEDED, where)
+    for key in ("students", "rows"):
+        if not given[key]:
+            raise InputError(f"{where} has no {key}; give one or more")
     source = given["from"]
     students = {k: _student(k, v, source, where) for k, v in given["students"].items()}
     stores = _named(given, "stores", where)

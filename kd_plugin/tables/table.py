@@ -112,6 +112,11 @@ class Scale:
     rows: dict[str, Flags] = field(default_factory=dict)  # flags of single rows
     remark: str = ""
 
+    def flags_of(self, row: Row) -> Flags:
+        """A row's flags as they are at this scale."""
+        known = {k: v for k, v in self.flags.get("row_flags", {}).items() if k in row.flags}
+        return row.flags | known | self.rows.get(row.name, {})
+
 
 @dataclass(frozen=True)
 class Table:

@@ -117,7 +117,9 @@ def _with_extra(work: Work, teacher: Trained, recipe: Corpus, base: Text, text: 
             (script, text.folder, part, work.extra, f"{own}/bin"),
         ]
 
-    joined = work.add("text", f"training text {recipe.name}", commands, (text.step, step))
+    joined = work.add(
+        "text", f"training text {recipe.name} with extra", commands, (text.step, step)
+    )
     return Text(f"{joined.folder}/bin", joined, extra=True)
 
 

@@ -52,10 +52,8 @@ def train(
         start = train(work, gold, teacher, work.table.rows[row.start], student, seed)
         flags += ["--finetune-from-model", start.checkpoint]
         after.append(start.step)
-    scaled = work.scale.flags
-    shorter = {k: v for k, v in scaled.get("row_flags", {}).items() if k in row.flags}
-    own = work.scale.rows.get(row.name, {})
-    flags += words(student.flags, scaled.get("student", {}), row.flags, shorter, own)
+    scaled = work.scale.flags.get("student", {})
+    flags += words(student.flags, scaled, work.scale.flags_of(row))
     instead = work.scale.models.get("student", student.model)
     model = work.models[work.scale.students.get(student.name, instead)]
     title = f"{row.label}, {student.label}, seed {seed}"

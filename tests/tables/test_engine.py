@@ -189,11 +189,13 @@ def test_failed_rows_are_told_after_the_page_is_made(tmp_path: Path) -> None:
     [
         ("", "give TABLE; see --help"),
         ("toy --profile cloud", "--profile cloud is unknown; give local, gpus, slurm or a folder"),
+        ("toy --output calls", "--output calls is a file; name a folder"),
         ("toy --loud", "unknown argument --loud; see --help"),
         ("toy --seeds", "--seeds needs a value"),
     ],
 )
 def test_what_is_refused(arguments: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "calls").touch()
     done = reproduce(tmp_path, *arguments.split())
     assert done.returncode == 1
     assert said in done.stderr

@@ -30,6 +30,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"rows__none__seeds": 0}, "has seeds 0, which must be a whole number from 1"),
     ({"rows__a b": {}}, "rows has the name 'a b'; give letters, digits"),
     ({"rows__none__label": "word"}, "have the label 'word' twice"),
+    ({"students": {}}, "made.yaml has no students; give one or more"),
+    ({"rows": {}}, "made.yaml has no rows; give one or more"),
     ({"baseline": "nnoe"}, "baseline names 'nnoe'; give one of none, word"),
     ({"checkpoint": "best"}, "checkpoint 'best', which must be last, best-bleu or average:K"),
     ({"decoding": {}}, "decoding is empty; give such as beam5: {--beam: 5}"),
@@ -87,6 +89,8 @@ def test_a_file_that_is_no_table(tmp_path: Path) -> None:
             read_table(path)
     with pytest.raises(InputError, match="cannot be read"):
         read_table(tmp_path / "none.yaml")
+    with pytest.raises(InputError, match="this file has the name 'my table'; give letters"):
+        read_table(tmp_path / "my table.yaml")
 
 
 def test_files_are_found_by_name_or_by_path(tmp_path: Path) -> None:

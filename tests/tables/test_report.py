@@ -164,7 +164,7 @@ def test_markdown(found: View) -> None:
     mean = statistics.mean(bleu("word", "tiny", 2))
     row = next(line for line in text.split("## Student: tiny")[1].splitlines() if "| word " in line)
     assert f"| {mean:.2f} ± " in row
-    assert "Table made, scale paper, data de-en, seeds 2. a remark." in text
+    assert "Table made, scale paper, data de-en, seeds 2 (a remark)." in text
     assert "## Published" in text
     assert "tok. BLEU. Source: Table 3. Ours: BLEU (beam5) on de-en." in text
     assert "least p" in text.split("## Student: tiny")[1]
@@ -187,7 +187,7 @@ def test_rows_that_train_otherwise_are_named(found: View) -> None:
 
 
 def test_provenance_names_every_value(found: View) -> None:
-    rows = [tuple(row) for row in provenance(found).rows]
+    rows = [tuple(row) for row in provenance(found.table).rows]
     for expected in (
         ("decoding beam5", "--beam", "5", "section 4"),
         ("student tiny", "model", "tiny", "Table 1"),
@@ -196,6 +196,19 @@ def test_provenance_names_every_value(found: View) -> None:
     ):
         assert expected in rows
     assert all(row[3] for row in rows)
+
+
+def test_what_a_scale_changes_is_told(found: View) -> None:
+    weight, rate = ("0.9", "ours"), ("2", "ours")
+    scale = Scale("small", "toy", models={"student": "tiny"}, rows={"word": {"--lr": rate}},
+                  flags={"row_flags": {"--kd-weight": weight}})  # fmt: skip
+    text = markdown(document(found, scale)).partition("Scale small takes these instead")[2]
+    for row in ("| data |  | toy |", "| every student | model | tiny |", "| row word | --lr | 2 |",
+                "| rows that have it | --kd-weight | 0.9 |"):  # fmt: skip
+        assert row in text
+    told = [b.text for b in document(found, scale) if isinstance(b, Text)]
+    assert "Other updates, batches or learning rate: word (--lr 2)." in told
+    assert "takes these instead" not in markdown(document(found, SCALE))
 
 
 def test_latex(found: View) -> None:
