@@ -41,7 +41,9 @@ def history(
         )
     else:
         name = corpus_name(folder, subset, source, target)
-        chain.corpus(essentials(find_corpus(folder, name, any_text=True)))
+        step = essentials(find_corpus(folder, name, any_text=True))
+        chain.learn_names(step)
+        chain.corpus(step)
     return chain.lines
 
 
@@ -53,6 +55,14 @@ class _Chain:
         self._known: dict[str, str] = {}  # what each step is called
         self._by_sources: dict[str, str] = {}  # data folders, by the hash of their sources
         self._teachers: dict[str, str] = {}  # by their hash
+
+    def learn_names(self, step: Mapping[str, Any]) -> None:
+        """The names that steps of a corpus's chain give the data they read; the latest counts."""
+        digest, name = step["settings"].get("reads", {}).get("data"), step["names"].get("data")
+        if digest and name:
+            self._by_sources.setdefault(digest, str(name))
+        for one in step["inputs"]:
+            self.learn_names(one)
 
     def _call(self, key: str, kind: str) -> str:
         number = sum(name.startswith(kind) for name in self._known.values()) + 1
