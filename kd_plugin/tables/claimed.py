@@ -9,7 +9,7 @@ from ..report.table import rounded
 from .claims import Claim, Test, published
 from .document import Block, Grid, Heading, Text
 from .evidence import Evidence, absent
-from .verdict import NOT_RUN, Measured, judge, level_of
+from .verdict import ALONE, NOT_RUN, UNDECIDED, Measured, judge, level_of
 
 COLUMNS = ("tested in", "statement", "ours", "interval", "seeds", "verdict", "published")
 HOW = (
@@ -95,15 +95,22 @@ def page(found: Sequence[dict[str, Any]], evidence: Sequence[Evidence]) -> list[
 
 
 def _summary(claim: dict[str, Any]) -> str:
-    """Its verdicts, with where each was reached; alone those that were reached, if there are."""
-    tests = claim["tests"]
-    run = [test for test in tests if test["verdict"] != NOT_RUN]
+    """Its verdicts, with where each was reached, apart from what has not run."""
+    run = [test for test in claim["tests"] if test["verdict"] != NOT_RUN]
     verdicts: dict[str, dict[str, None]] = {}
     for test in run:
-        several = len({t["evidence"] for t in tests if t["table"] == test["table"]}) > 1
-        where = f"{test['where']} ({test['evidence']})" if several else test["where"]
-        verdicts.setdefault(test["verdict"], {})[where] = None
+        others = [other for other in run if other["verdict"] != test["verdict"]]
+        alone = any(said["why"] == ALONE for said in test["statements"])
+        name = test["verdict"] + (" (t)" if alone and test["verdict"] != UNDECIDED else "")
+        verdicts.setdefault(name, {})[_label(test, others)] = None
     return "; ".join(f"{name}: {', '.join(where)}" for name, where in verdicts.items()) or NOT_RUN
+
+
+def _label(test: dict[str, Any], others: Sequence[dict[str, Any]]) -> str:
+    """Where it was tested, and more where another verdict was reached there."""
+    names = test["where"], test["evidence"], test["statements"][0]["statement"]
+    alike = [other for other in others if other["where"] == names[0]]
+    return f"{names[0]} ({', '.join(names[1:])})" if alike else names[0]
 
 
 def _section(claim: dict[str, Any]) -> Iterator[Block]:

@@ -168,7 +168,8 @@ def _statements(
     measure, main = given.get("measure", "BLEU"), next(iter(table.decoding))
     decoding = given.get("decoding", main)
     _require(decoding, table.decoding, f"{where}: decoding")
-    told = "" if (measure, decoding) == ("BLEU", main) else f" ({measure}, {decoding})"
+    apart = [word for word in (measure, decoding) if word not in ("BLEU", main)]
+    told = f" ({', '.join(apart)})" if apart else ""
     names, at = given[kind], f"{where}: {kind}"
     margin = float(given.get("within", math.inf))
     by = "" if margin == math.inf else f", within {margin:g}"

@@ -190,8 +190,8 @@ def read_evidence(given: str) -> list[Evidence]:
     if equals:
         return [_read_scores(given, name, file)]
     raise InputError(
-        f"{given} has no {LEDGER}; give the output folder of reproduce.sh, or TABLE=FILE with the "
-        "JSON of fairseq-kd score"
+        f"{given} has no {LEDGER}; give the output folder of a reproduce.sh that has finished a "
+        "run, or TABLE=FILE with the JSON of fairseq-kd score"
     )
 
 

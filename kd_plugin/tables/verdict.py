@@ -12,6 +12,7 @@ from .claims import Statement
 LEVEL = 0.05
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 NOT_RUN = "not run"
+ALONE = "on this test set, of others nothing is known"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def judge(measured: Sequence[Measured]) -> tuple[str, list[Judged]]:
     over the seeds' values, which knows that seeds are few, and where there is one the hierarchical
     bootstrap, which knows that sentences are. With k statements the t interval leaves 5 % / k
     outside (Bonferroni), half of it on each side: a test whose truth lies on the edge of the claim
-    is called contradicted, and called supported, once in forty each at most.
+    is called contradicted, and called supported, once in forty each at most; without a bootstrap,
+    as far as this test set goes.
     """
     judged = [_judge(one, level_of(measured)) for one in measured]
     verdicts = {one.verdict for one in judged}
@@ -71,7 +73,7 @@ def _judge(measured: Measured, level: float) -> Judged:
     interval = min(low for low, _ in ends), max(high for _, high in ends)
     verdict = _place(interval, said)
     if verdict != UNDECIDED:
-        return Judged(verdict, middle, interval)
+        return Judged(verdict, middle, interval, why="" if measured.bootstrap else ALONE)
     if _place(seeds, said) != UNDECIDED:
         return Judged(UNDECIDED, middle, interval, why="more sentences are needed, not more seeds")
     bounds = [abs(middle - bound) for bound in (said.low, said.high)]
