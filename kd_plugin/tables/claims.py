@@ -15,7 +15,8 @@ from typing import Any
 
 from ..errors import InputError
 from ..files.keys import MAPPING, TEXT, Rule, check_keys, one_of, read_mapping
-from .locate import CONFIGS, find_table
+from .locate import CONFIGS, find
+from .read import read_table
 from .schema import LIST, MEASURES, NAMES, is_number
 from .table import Table
 
@@ -129,19 +130,21 @@ def read_claims(path: Path = CLAIMS) -> list[Claim]:
         tests = [
             test
             for number, one in enumerate(given["tests"], 1)
-            for test in _tests(one, f"{where}: test {number}", tables)
+            for test in _tests(one, f"{where}: test {number}", tables, path.parent)
         ]
         source, published = given["source"], given.get("published", "")
         claims.append(Claim(str(name), given["says"], source, published, tuple(tests)))
     return claims
 
 
-def _tests(given: Mapping[str, Any], where: str, tables: dict[str, Table]) -> list[Test]:
+def _tests(
+    given: Mapping[str, Any], where: str, tables: dict[str, Table], folder: Path
+) -> list[Test]:
     """A test for each student that is named; one where cells name theirs."""
     check_keys(given, TEST, ("table",), where)
     name = given["table"]
     if name not in tables:
-        tables[name] = find_table(name)[0]
+        tables[name] = read_table(find(name, "tables", ".yaml", folder))
     table = tables[name]
     parts = [{key: value for key, value in given.items() if key in STATEMENT}]
     if "all" in given:

@@ -231,9 +231,11 @@ def _planned(path: Path) -> dict[Any, set[str]] | None:
 
 
 def _read_scores(given: str, name: str, file: str) -> ScoreFile:
-    name, slash, student = name.partition("/") if not name.endswith(".yaml") else (name, "", "")
+    student = ""
+    if "/" in name and not name.endswith(".yaml"):
+        name, _, student = name.rpartition("/")
     table, _ = find_table(name)
-    if not slash:
+    if not student:
         if len(table.students) > 1:
             raise InputError(f"{given}: {table.name} has the students {', '.join(table.students)}; "
                              f"give {name}/STUDENT={file}")  # fmt: skip

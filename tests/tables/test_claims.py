@@ -166,6 +166,14 @@ def test_a_chain_is_a_statement_for_each_link_and_student(tmp_path: Path, table:
     ].where == ("made, tiny")
 
 
+def test_a_table_may_lie_beside_the_claims(tmp_path: Path, table: Path) -> None:
+    (tmp_path / "mine.yaml").write_bytes(table.read_bytes())
+    test = {"table": "mine.yaml", "students": ["tiny"], "greater": ["seq", "word"]}
+    assert read(tmp_path, table, test).tests[0].table.name == "mine"
+    (own,) = read_evidence(f"{tmp_path}/mine.yaml/tiny={REPOSITORY / SCORES}")
+    assert own.table == "mine"
+
+
 def test_ranges_of_the_kinds(tmp_path: Path, table: Path) -> None:
     pair = ["tiny/seq", "small/word"]
     (near,) = statements(tmp_path, table, near=pair, within=0.5, decoding="greedy", measure="chrF")
