@@ -19,6 +19,7 @@ from . import (
     binarise,
     cache,
     checkpoint,
+    claims,
     comet,
     datastore,
     describe,
@@ -47,7 +48,8 @@ from . import (
 COMMANDS = (
     prepare, sources, generate, import_, select, filter_, mix, noise, fold, describe, history,
     binarise, text, cache, datastore, neighbours, score, comet, agreement, average, export,
-    checkpoint, parameters, plan, progress, record, report, user_dir,
+    checkpoint, parameters, plan, progress, record, report, claims,
+    user_dir,
 )  # fmt: skip
 
 

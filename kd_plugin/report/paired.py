@@ -7,6 +7,7 @@ they share cancels in their difference.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,7 @@ class Paired:
 def paired(ours: Counts, theirs: Counts, score: Scorer, resamples: int, seed: int) -> list[Paired]:
     """Each metric's differences of the runs ``ours`` and ``theirs``, [n, S, D] both."""
     each = score(ours.sum(1)) - score(theirs.sum(1))  # [n, M]
-    bounds = hierarchical_bootstrap(ours, theirs, score, resamples, seed)  # [2, M]
+    bounds = hierarchical_bootstrap([ours, theirs], [1, -1], score, resamples, seed)  # [2, M]
     return [
         Paired(d.tolist(), float(d.mean()), interval.tolist(), sign_flip(d, seed), least_p(len(d)))
         for d, interval in zip(each.T, bounds.T)
@@ -61,21 +62,38 @@ def sign_flip(differences: Scores, seed: int) -> float:
 
 
 def hierarchical_bootstrap(
-    ours: Counts, theirs: Counts, score: Scorer, resamples: int, seed: int
+    systems: Sequence[Counts],
+    weights: Sequence[float],
+    score: Scorer,
+    resamples: int,
+    seed: int,
+    level: float = 0.05,
 ) -> Scores:
-    """95 % percentile interval of the mean difference over pairs and sentences, [2, M].
+    """Percentile interval of a weighted sum of systems' mean scores, over pairs and sentences.
 
-    A resample draws n of the n pairs, and S of the S sentences, the same for all runs: what differs
+    A resample draws n of the n seeds, and S of the S sentences, the same for all runs: what differs
     by chance between trainings and what differs by the choice of the test set are both in it. With
-    few pairs it is too narrow: n values are drawn from n.
+    few seeds it is too narrow: n values are drawn from n.
+
+    Args:
+        systems: K of them, each [n, S, D], whose k-th runs share a seed.
+        weights: of the systems; [1, -1] is a difference.
+        score: see :mod:`.significance`.
+        resamples: how many are drawn.
+        seed: of the draws.
+        level: what is left outside of the interval; 0.05 for one of 95 %.
+
+    Returns:
+        Low and high of each metric, [2, M].
     """
-    rng, (n, size, _) = np.random.default_rng(seed), ours.shape
-    runs = np.concatenate([ours, theirs])  # [2 n, S, D]
+    rng, (n, size, _) = np.random.default_rng(seed), systems[0].shape
+    runs = np.concatenate(systems)  # [K n, S, D]
     by_sentence = runs.swapaxes(0, 1).reshape(size, -1).astype(np.float64)
     means = []
     for _ in range(resamples):
-        pairs = rng.integers(n, size=n)
+        drawn = rng.integers(n, size=n)
         times = np.bincount(rng.integers(size, size=size), minlength=size)
-        scores = score((times @ by_sentence).astype(np.int64).reshape(2 * n, -1))
-        means.append((scores[:n] - scores[n:])[pairs].mean(0))
-    return np.asarray(np.quantile(np.stack(means), [0.025, 0.975], axis=0))
+        scores = score((times @ by_sentence).astype(np.int64).reshape(len(runs), -1))
+        each = scores.reshape(len(systems), n, -1)[:, drawn]
+        means.append(np.tensordot(np.asarray(weights, float), each, 1).mean(0))
+    return np.asarray(np.quantile(np.stack(means), [level / 2, 1 - level / 2], axis=0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from .comparison import LEAST_SEEDS, LEVEL, RESAMPLES, Score, System
 from .delta_accuracy import CONSTANTS
@@ -62,9 +62,11 @@ def accuracies(scores: Mapping[str, Score]) -> str:
     return " / ".join(f"{accuracy:.0f} %" for accuracy in known)
 
 
-def grid(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table: names on the left, numbers on the right."""
-    ruler = ["---"] + ["---:"] * (len(columns) - 1)
+def grid(
+    columns: Sequence[str], lines: Sequence[Sequence[str]], words: Collection[str] = ()
+) -> str:
+    """A Markdown table: names on the left, numbers on the right; ``words``: columns on the left."""
+    ruler = ["---", *("---" if name in words else "---:" for name in columns[1:])]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (columns, ruler, *lines))
 
 

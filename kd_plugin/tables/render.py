@@ -30,7 +30,7 @@ def _markdown(block: Block) -> str:
         return "\n".join(f"    {line}" for line in block.lines)
     if isinstance(block, Grid):
         rows = [[cell.replace("|", "\\|") for cell in row] for row in block.rows]
-        return grid(block.columns, rows)
+        return grid(block.columns, rows, block.words)
     return block.text
 
 

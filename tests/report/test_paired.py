@@ -66,7 +66,7 @@ def test_the_bootstrap_resamples_seeds_and_sentences() -> None:
     theirs = [translate(references, 0.3 + 0.1 * seed, 50 + seed) for seed in range(3)]
     measure = Measure([references])
     first, second = (np.stack([measure.counts(run) for run in runs]) for runs in (ours, theirs))
-    low, high = hierarchical_bootstrap(first, second, measure.score, 600, 1)[:, 0]
+    low, high = hierarchical_bootstrap([first, second], [1, -1], measure.score, 600, 1)[:, 0]
     r, means = random.Random(5), []
     for _ in range(600):
         rows = r.choices(range(30), k=30)
@@ -191,3 +191,20 @@ def test_numbers_that_make_no_metric_are_refused(change: Any, words: str, folder
     change()
     with pytest.raises(SystemExit, match=words):
         cli.main(["score", *RUNS, "--segments", "qe"])
+
+
+def test_the_bootstrap_takes_any_sum_of_systems() -> None:
+    """Systems that cancel leave the interval as it is, and a weight scales it."""
+    references = sentences(20)
+    measure = Measure([references])
+    first, second, third = (
+        np.stack([measure.counts(translate(references, share, seed)) for seed in range(3)])
+        for share in (0.2, 0.4, 0.5)
+    )
+    plain = hierarchical_bootstrap([first, second], [1, -1], measure.score, 200, 1)
+    systems = [first, second, third, third]
+    cancelled = hierarchical_bootstrap(systems, [1, -1, -1, 1], measure.score, 200, 1)
+    assert cancelled == pytest.approx(plain)
+    twice = hierarchical_bootstrap([first, second], [2, -2], measure.score, 200, 1, level=0.2)
+    assert (twice[0] > 2 * plain[0]).all()
+    assert (twice[1] < 2 * plain[1]).all()
