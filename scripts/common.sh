@@ -98,10 +98,11 @@ update_of() {
     tail -n 5 "$1" 2> /dev/null | grep -o 'num_updates[=: ]*[0-9]*' | grep -o '[0-9]*$' | tail -n 1
 }
 
-# One process works in a folder: lock FOLDER. Held until this script and its children have ended.
+# One process works in a folder: lock FOLDER [wait]. Held until this script and its children have ended.
 lock() {
     mkdir -p "$1"
     exec 9>> "$1/.lock"
+    if [ "${2:-}" = wait ]; then flock 9; fi
     flock -n 9 || die "process $(tail -n 1 "$1/.lock") works in $1; wait for it, or end it"
     echo "$$" > "$1/.lock"
     locked="$1"

@@ -9,13 +9,13 @@
 #   --from     folder of the raw files; --download fetches them where they are public
 #   --scale    smoke (minutes on the toy), small (hours on a CPU), paper (default: paper)
 #   --seeds    students of each kind (default: what the scale says)
-#   --profile  local, gpus or slurm, or a folder of your own (default: local)
+#   --profile  local, gpus or slurm (docs/slurm.md), or a folder of your own (default: local)
 #   --cores    jobs side by side, instead of the profile's
 #   --output   of all tables, which share their steps there (default: reproduced)
 #   --dry-run  tell what is done and what is left
 #
 # Run again it goes on; what two rows or two tables share is done once. A row that fails leaves the
-# others running and is shown as failed. The page is OUTPUT/TABLE.SCALE.DATA/table.html (and .md, .tex,
+# others running and is shown as failed. Stopped, it takes its SLURM jobs back. The page is OUTPUT/TABLE.SCALE.DATA/table.html (and .md, .tex,
 # .csv), what came out OUTPUT/ledger.jsonl.
 #
 # example: ./scripts/reproduce.sh toy --scale smoke
@@ -24,13 +24,13 @@
 . "$(dirname "$0")/common.sh"
 [ "${1:-}" != --help ] || show_help
 [ "$#" -ge 1 ] || die "give TABLE; see --help"
-table="$1" output=reproduced profile=local dry="" plan_flags=() cores=()
+table="$1" output=reproduced profile=local dry="" cores="" plan_flags=() engine=()
 shift
 while [ "$#" -gt 0 ]; do
     case "$1" in
         --data | --from | --scale | --seeds) plan_flags+=("$1" "$(need "$@")") ;;
         --profile) profile="$(need "$@")" ;;
-        --cores) cores=(--cores "$(need "$@")") ;;
+        --cores) cores="$(need "$@")" ;;
         --output) output="$(need "$@")" ;;
         --download | --dry-run)
             [ "$1" = --dry-run ] && dry=1 || plan_flags+=("$1")
@@ -49,11 +49,54 @@ if [ "$(basename "$profile")" = gpus ]; then
     KD_GPUS="$(nvidia-smi -L 2> /dev/null | wc -l)"
     export KD_GPUS
     [ "$KD_GPUS" -gt 0 ] || die "--profile gpus: nvidia-smi finds no GPU here; give local"
-    cores+=(--resources "gpu=$KD_GPUS")
+    engine+=(--resources "gpu=$KD_GPUS")
 fi
+
+# To SLURM: a step that runs a model asks for a GPU where the partition has any.
+slurm="" gpu=trains
+! grep -q '^executor: *slurm' "$profile/config.yaml" 2> /dev/null || slurm=1
+if [ -n "$slurm" ]; then
+    command -v sbatch > /dev/null ||
+        die "--profile $(basename "$profile"): there is no sbatch here; go where SLURM takes jobs, or give local"
+    python -c 'import snakemake_executor_plugin_slurm' 2> /dev/null ||
+        die "Snakemake cannot talk to SLURM; type: pip install 'kd-plugin[slurm]' (Python 3.11 or later)"
+    partition="$(sed -n 's/^ *slurm_partition: *//p' "$profile/config.yaml" | sed 's/ *#.*//' | tr -d "\"'")"
+    nodes="$(sinfo --noheader --format '%P %G' ${partition:+--partition "$partition"} 2>&1)" ||
+        die "SLURM does not answer: $nodes"
+    [ -n "$nodes" ] || die "SLURM has no partition $partition; sinfo lists them"
+    gpu=none
+    if [ -z "$partition" ]; then nodes="$(grep '^[^ ]*\* ' <<< "$nodes")" || true; fi # the default one
+    if grep -q ' .*gpu' <<< "$nodes"; then gpu=models; fi
+fi
+side_by_side=--cores
+[ -z "$slurm" ] || side_by_side=--jobs
+[ -z "$cores" ] || engine+=("$side_by_side" "$cores")
 run() { # run FOLDER PLAN FLAGS...
     child snakemake --snakefile "$ROOT/scripts/Snakefile" --directory "$1" --profile "$profile" \
-        "${cores[@]}" --config "plan=$2" "scripts=$ROOT/scripts" --nolock "${@:3}"
+        "${engine[@]}" --config "plan=$2" "scripts=$ROOT/scripts" "gpu=$gpu" --nolock "${@:3}"
+}
+
+# Jobs go on when Snakemake is stopped: end both.
+take_back() {
+    local name child
+    name="$(sed -n 's/^SLURM run ID: //p' "$folder/snakemake.log" 2> /dev/null)" || true
+    for child in $(pgrep -P $$ -x snakemake); do
+        { kill -KILL "$child" && wait "$child"; } 2> /dev/null || true # it would wait for its jobs
+    done
+    [ -z "$name" ] || scancel --name "$name" || true
+}
+
+# Steps that left no word, as their job never began or was killed outright: Snakemake's word.
+tell_killed() {
+    local name said step
+    while IFS=$'\t' read -r name said; do
+        step="$output/steps/$name"
+        if [ -f "$step/complete" ] || [ -f "$step/failed" ]; then continue; fi
+        touch "$step/began"
+        echo "${said:-its job ended without a word}" > "$step/failed"
+    done < <(awk '/^ *Error in rule / { name = $4; sub(/:$/, "", name); said[name] = "" }
+        name != "" && /^ *message: / && said[name] == "" { sub(/^ *message: /, ""); said[name] = $0 }
+        END { for (name in said) print name "\t" said[name] }' "$folder/snakemake.log")
 }
 
 [ ! -f "$output" ] || die "--output $output is a file; name a folder"
@@ -71,8 +114,15 @@ output="$(cd "$output" && pwd)"
 plan="$(fairseq-kd plan "$table" "${plan_flags[@]}" --output "$output")"
 folder="$(dirname "$plan")"
 fairseq-kd progress "$plan" --follow 8>&- 9>&- &
+: > "$folder/snakemake.log"
+if [ -n "$slurm" ]; then
+    engine+=(--slurm-logdir "$output/slurm")
+    trap 'take_back; leave' EXIT
+    while sleep 10; do tell_killed; done 8>&- 9>&- &
+fi
 failed=""
-run "$output" "$plan" --quiet all > "$folder/snakemake.log" 2>&1 || failed=1
+run "$output" "$plan" --quiet host progress reason >> "$folder/snakemake.log" 2>&1 || failed=1
+[ -z "$failed" ] || tell_killed
 sleep 2 # until the last events are told
 fairseq-kd report "$plan"
 if [ -n "$failed" ]; then

@@ -44,12 +44,12 @@ def run(given: argparse.Namespace) -> None:
 
 def follow(steps: Any, output: Path) -> None:
     """Print events, and now and then what runs."""
-    from ..tables.progress import FINISHED, State, events, look_at_all, running
+    from ..tables.progress import FAILED, FINISHED, State, events, look_at_all, running
 
     began = told = time.monotonic()
     states = {step["folder"]: State("left") for step in steps}
     known = look_at_all(steps, output)
-    states |= {folder: state for folder, state in known.items() if state.what == FINISHED}
+    states |= {folder: state for folder, state in known.items() if state.what in (FINISHED, FAILED)}
     while True:
         found = look_at_all(steps, output)
         minutes = f"[{(time.monotonic() - began) / 60:.0f} min]"

@@ -60,7 +60,8 @@ def look(folder: Path, now: float | None = None) -> State:
     if not began.exists():
         return State(LEFT)
     if _is_locked(folder / ".lock"):
-        return State(RUNNING, max(0, (now or time.time()) - began.stat().st_mtime), _update(folder))
+        said = [word for word in (began.read_text().strip(), _update(folder)) if word]
+        return State(RUNNING, max(0, (now or time.time()) - began.stat().st_mtime), ", ".join(said))
     failed = folder / "failed"
     if failed.exists():
         return State(FAILED, 0, failed.read_text("utf-8", "replace").strip())
@@ -169,12 +170,13 @@ def events(
     words = {RUNNING: "begins", FINISHED: "done", FAILED: "failed"}
     for step in steps:
         old, new = before[step["folder"]], after[step["folder"]]
-        if old.what == new.what or new.what not in words:
+        again = new.what == FAILED and old.said != new.said
+        if (old.what == new.what and not again) or new.what not in words:
             continue
         line = f"{words[new.what]}: {step['title']}"
         if new.what == FINISHED:
             line += f", {duration(new.seconds)} ({summary(steps, after)})"
-        yield line + (f": {new.said}" if new.what == FAILED else "")
+        yield line + (f": {new.said}" if new.said and new.what != FINISHED else "")
 
 
 def running(steps: Sequence[Mapping[str, Any]], states: Mapping[str, State]) -> str:

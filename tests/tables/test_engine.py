@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from kd_plugin.tables.locate import REPOSITORY
-from kd_plugin.tables.progress import look
+from kd_plugin.tables.progress import FAILED, FINISHED, State, look
 
 if shutil.which("snakemake", path=str(Path(sys.executable).parent)) is None:
     if os.environ.get("CI") and sys.version_info >= (3, 11):
@@ -182,6 +183,108 @@ def test_failed_rows_are_told_after_the_page_is_made(tmp_path: Path) -> None:
     assert "failed  train-b: no such word" in done.stderr
     assert "reproduce.sh: error: some steps failed, and the rows that need them" in done.stderr
     assert "report" in (tmp_path / "calls").read_text()
+
+
+CANCELLED = """
+Error in rule train-b:
+    message: SLURM-job '9' failed, SLURM status is: 'CANCELLED'.
+    jobid: 2
+Error in rule train-d:
+    jobid: 3
+Error in rule data-a:
+    message: told by the step, too
+"""
+COMMANDS = {  # stand-ins; a cluster with two partitions
+    "sbatch": "",
+    "python": "",  # that finds the plugin
+    "sinfo": "case \"$*\" in *gone*) ;; *cpu*) echo 'cpu (null)' ;; "
+    "*) printf '%s\\n' 'cpu (null)' 'big* gpu:a100:4(S:0-1)' ;; esac",
+    "scancel": 'echo "scancel $*" >> "$CALLS"',
+    "snakemake": f'echo "snakemake $*" >> "$CALLS"; echo "SLURM run ID: a-1{CANCELLED}"; exit 1',
+}
+
+
+def on_a_cluster(folder: Path, partition: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """With stand-ins for SLURM and Snakemake, and a profile that names a partition."""
+    write(folder / "out")
+    (folder / "bin").mkdir()
+    for name, commands in COMMANDS.items():
+        (folder / "bin" / name).write_text(f"#!/usr/bin/env bash\n{commands}\n")
+        (folder / "bin" / name).chmod(0o755)
+    given = (REPOSITORY / "configs/profiles/slurm/config.yaml").read_text()
+    (folder / "mine").mkdir()
+    (folder / "mine" / "config.yaml").write_text(given + partition)
+    return reproduce(folder, "made", "--output", "out", "--profile", "mine", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("partition", "gpu"), [("", "models"), ("  slurm_partition: 'cpu' # mine\n", "none")]
+)
+def test_slurm_gives_gpus_where_it_has_some(partition: str, gpu: str, tmp_path: Path) -> None:
+    on_a_cluster(tmp_path, partition, "--cores", "3")
+    (sent,) = re.findall("snakemake .*", (tmp_path / "calls").read_text())
+    assert f" gpu={gpu} " in sent
+    assert " --jobs 3 " in sent
+    assert f" --slurm-logdir {tmp_path}/out/slurm " in sent
+
+
+def test_a_job_that_left_no_word_is_shown_as_failed(tmp_path: Path) -> None:
+    (tmp_path / "out/steps/data-a").mkdir(parents=True)
+    (tmp_path / "out/steps/data-a/failed").write_text("error: its own\n")
+    assert on_a_cluster(tmp_path, "").returncode == 1
+    said = {name: look(tmp_path / "out/steps" / name).said for name in ("train-b", "train-d")}
+    assert said == {
+        "train-b": "SLURM-job '9' failed, SLURM status is: 'CANCELLED'.",
+        "train-d": "its job ended without a word",
+    }
+    assert (tmp_path / "out/steps/data-a/failed").read_text() == "error: its own\n"
+    assert "scancel --name a-1" in (tmp_path / "calls").read_text()
+
+
+def test_a_partition_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    done = on_a_cluster(tmp_path, "  slurm_partition: gone\n")
+    assert "SLURM has no partition gone; sinfo lists them" in done.stderr
+
+
+def test_which_steps_ask_for_a_gpu(tmp_path: Path) -> None:
+    """Snakemake itself says what it would give."""
+    plan = write(tmp_path, {name: ([], "") for name in ("text-a", "translate-b", "train-c")})
+    made = json.loads(plan.read_text())
+    for one in made["steps"]:
+        one["trains"] = one["title"] == "train-c"
+    plan.write_text(json.dumps(made))
+    for who, expected in (("none", []), ("trains", ["train-c"]),
+                          ("models", ["train-c", "translate-b"])):  # fmt: skip
+        call = [word for word in words(tmp_path, plan) if word not in ("--quiet", "all")]
+        call += [f"gpu={who}", "--dry-run", "--resources", "gpu=1"]
+        told = subprocess.run(call, env=environment(), capture_output=True, text=True).stdout
+        asked = re.findall(r"rule ([\w-]+):\n(?:    .*\n)*?    resources: .*\bgpu=1", told)
+        assert sorted(asked) == expected, told
+
+
+def test_a_job_waits_for_an_earlier_one_and_is_told_when_it_is_cut_off(tmp_path: Path) -> None:
+    write(tmp_path, {"train-a": ([], "echo begun >> count; until [ -e go ]; do sleep .05; done")})
+    call, log = [str(SCRIPTS / "step.sh"), "steps/train-a"], tmp_path / "steps/train-a/log"
+    first, second = (
+        subprocess.Popen(call, cwd=tmp_path, env=environment(SLURM_JOB_ID=job)) for job in "45"
+    )
+    while not (tmp_path / "count").exists():
+        time.sleep(0.05)
+    job = log.read_text().split()[-1]
+    running, waiting = (first, second) if job == "4" else (second, first)
+    assert look(log.parent).said == f"SLURM job {job}"
+    running.terminate()
+    assert running.wait(60) == 143
+    while (tmp_path / "count").read_text() != "begun\nbegun\n":
+        time.sleep(0.05)
+    waiting.terminate()
+    assert waiting.wait(60) == 143
+    why = f"SLURM job {9 - int(job)} was ended from outside: cancelled, or its time was over"
+    assert look(log.parent) == State(FAILED, 0, why)
+    assert log.read_text().splitlines()[-1] == why
+    (tmp_path / "go").touch()
+    assert step("steps/train-a", tmp_path, SLURM_JOB_ID="6").returncode == 0
+    assert look(log.parent).what == FINISHED
 
 
 @pytest.mark.parametrize(

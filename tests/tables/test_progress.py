@@ -55,6 +55,8 @@ def test_states_of_a_folder(tmp_path: Path) -> None:
     with open(tmp_path / ".lock", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert look(tmp_path, 1030) == State(RUNNING, 30, "update 1,300")
+        (tmp_path / "began").write_text("SLURM job 12\n")
+        assert look(tmp_path).said == "SLURM job 12, update 1,300"
     (tmp_path / "failed").write_text("error: no\n")
     assert look(tmp_path) == State(FAILED, 0, "error: no")
     (tmp_path / "complete").write_text("17\n")
@@ -92,9 +94,12 @@ def test_events_and_what_runs() -> None:
     assert list(events(STEPS, before, after)) == [
         "done: data-1, 9 s (1 of 5 steps done, 1 failed, about 33 s left)",
         "failed: train-1: no such word",
-        "begins: train-2",
+        "begins: train-2: update 7",
     ]
     assert list(events(STEPS, after, after)) == []
+    again = after | states(train_1=State(FAILED, 0, "another word"), train_2=after["steps/train-2"],
+                           data_1=after["steps/data-1"])  # fmt: skip
+    assert list(events(STEPS, after, again)) == ["failed: train-1: another word"]
     assert running(STEPS, after) == "train-2 (3 s, update 7)"
 
 
