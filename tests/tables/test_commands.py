@@ -40,7 +40,7 @@ def test_a_plan_and_its_scripts(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_the_manuals_table_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """docs/tables.md's, on the data set of README.md, as they stand there."""
     for page, name in (("docs/tables.md", "mine.yaml"), ("README.md", "mine-data.yaml")):
-        (block,) = re.findall("```yaml\n(.*?)```", (REPOSITORY / page).read_text(), flags=re.S)
+        block, *_ = re.findall("```yaml\n(.*?)```", (REPOSITORY / page).read_text(), flags=re.S)
         (tmp_path / name).write_text(block)
     (tmp_path / "own.args").write_text("--arch transformer --optimizer adam\n")
     (tmp_path / "corpus").mkdir()
