@@ -95,7 +95,8 @@ tell_killed() {
         touch "$step/began"
         echo "${said:-its job ended without a word}" > "$step/failed"
     done < <(awk '/^ *Error in rule / { name = $4; sub(/:$/, "", name); said[name] = "" }
-        name != "" && /^ *message: / && said[name] == "" { sub(/^ *message: /, ""); said[name] = $0 }
+        name != "" && /^ *message: / && said[name] == "" {
+            sub(/^ *message: /, ""); sub(/ *(Detailed failure|For further).*/, ""); said[name] = $0 }
         END { for (name in said) print name "\t" said[name] }' "$folder/snakemake.log")
 }
 

@@ -46,6 +46,7 @@ SlurmctldPidFile=$folder/slurmctld.pid
 SlurmdPidFile=$folder/slurmd.pid
 ReturnToService=2
 KillWait=5
+MinJobAge=86400
 NodeName=$node NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$megabytes
 PartitionName=all Nodes=$node Default=YES
 CONF

@@ -187,7 +187,7 @@ def test_failed_rows_are_told_after_the_page_is_made(tmp_path: Path) -> None:
 
 CANCELLED = """
 Error in rule train-b:
-    message: SLURM-job '9' failed, SLURM status is: 'CANCELLED'.
+    message: SLURM-job '9' failed, SLURM status is: 'CANCELLED'. Detailed failure (no).For further
     jobid: 2
 Error in rule train-d:
     jobid: 3
