@@ -42,8 +42,8 @@ CHECKS = "reverse_kd and not resumed and not hydra or registered or tables"
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """What the five steps read and write."""
-    names = ("kd_plugin", "tests", "docs", "configs", "scripts", "README.md")
-    for name in (*names, "CONTRIBUTING.md", "conftest.py", "pyproject.toml"):
+    names = ("kd_plugin", "tests", "docs", "configs", "scripts", "conftest.py", "pyproject.toml")
+    for name in (*names, "README.md", "CONTRIBUTING.md"):
         copy_of = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy_of(ROOT / name, tmp_path / name)
     return tmp_path
