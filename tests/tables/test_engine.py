@@ -262,6 +262,7 @@ def test_which_steps_ask_for_a_gpu(tmp_path: Path) -> None:
         assert sorted(asked) == expected, told
 
 
+@pytest.mark.slow  # two processes and their signals: on a busy machine one may come early
 def test_a_job_waits_for_an_earlier_one_and_is_told_when_it_is_cut_off(tmp_path: Path) -> None:
     write(tmp_path, {"train-a": ([], "echo begun >> count; until [ -e go ]; do sleep .05; done")})
     call, log = [str(SCRIPTS / "step.sh"), "steps/train-a"], tmp_path / "steps/train-a/log"
