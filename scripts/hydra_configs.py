@@ -8,7 +8,6 @@ architecture are written out.
 from __future__ import annotations
 
 import dataclasses
-import shlex
 import sys
 from enum import Enum
 from pathlib import Path
@@ -23,6 +22,7 @@ from fairseq.registry import REGISTRIES
 from omegaconf import OmegaConf
 
 import kd_plugin  # noqa: F401  registers the methods
+from kd_plugin.tables.locate import flags_of
 
 ROOT = Path(__file__).parent.parent
 METHODS = ROOT / "configs" / "methods"
@@ -32,10 +32,9 @@ CHOSEN = ("criterion", "optimizer", "lr_scheduler")
 NOT_OURS = {"user_dir", "save_dir", "no_progress_bar"}
 
 
-def flags_of(path: Path) -> list[str]:
-    """As scripts/common.sh reads them."""
-    lines = (line.split("#")[0] for line in path.read_text("utf-8").splitlines())
-    return [flag for line in lines for flag in shlex.split(line)]
+def flags_in(path: Path) -> list[str]:
+    """The flags of a method's file."""
+    return flags_of(path.read_text("utf-8").splitlines())
 
 
 def plain(value: Any) -> Any:
@@ -71,7 +70,7 @@ def body(path: Path) -> dict[str, Any]:
     """The groups of a method's file."""
     words = ["DATA", "--user-dir", str(ROOT / "kd_plugin"), "--task", "distillation"]
     args = options.parse_args_and_arch(
-        options.get_training_parser(), input_args=[*words, *flags_of(path)]
+        options.get_training_parser(), input_args=[*words, *flags_in(path)]
     )
     cfg, defaults = convert_namespace_to_omegaconf(args), FairseqConfig()
     groups: dict[str, Any] = {"common": {"user_dir": "???"}}
@@ -105,7 +104,7 @@ def main() -> None:
     HYDRA.mkdir(exist_ok=True)
     names = set()
     for path in sorted(METHODS.glob("*.args")):
-        if "--criterion" not in flags_of(path):
+        if "--criterion" not in flags_in(path):
             continue  # flags of decoding
         file = HYDRA / f"{path.stem}.yaml"
         names.add(file.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,8 @@ from fairseq.models.transformer.transformer_config import TransformerConfig
 from fairseq.registry import REGISTRIES
 from omegaconf import OmegaConf
 
+from kd_plugin.tables.locate import flags_of as read_flags
+
 from . import support
 from .support import distillation
 
@@ -26,9 +27,7 @@ FILES = sorted((ROOT / "configs" / "methods").glob("*.args"))
 
 
 def flags_of(path: Path) -> list[str]:
-    """As scripts/common.sh reads them."""
-    lines = (line.split("#")[0] for line in path.read_text().splitlines())
-    return [flag for line in lines for flag in shlex.split(line)]
+    return read_flags(path.read_text().splitlines())
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -23,6 +23,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files.names import SUBWORDS
+from ..host.ranges import spelled
 from .flags import add_data_flags, declare
 from .score import TOKENIZERS
 
@@ -65,7 +66,7 @@ def run(given: argparse.Namespace) -> None:
     for flag in ("write_prefixes", "prefixes"):
         if getattr(given, flag) and len(given.corpora) != 1:
             raise InputError(
-                f"--{flag.replace('_', '-')} is of one CORPUS and {len(given.corpora)} are given; "
+                f"{spelled(flag)} is of one CORPUS and {len(given.corpora)} are given; "
                 "give the model's translations of DATA"
             )
     if given.align and given.alignments:

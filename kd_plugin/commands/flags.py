@@ -13,8 +13,10 @@ from typing import Any
 
 from ..errors import InputError
 from ..files.names import SUBWORDS
+from ..host.ranges import spelled
 
 Run = Callable[[argparse.Namespace], None]
+LEAST_SHUFFLES = 1000
 
 
 def declare(
@@ -139,4 +141,22 @@ def require_positive(given: argparse.Namespace, *names: str) -> None:
     """
     for name in names:
         if (value := getattr(given, name)) < 1:
-            raise InputError(f"--{name.replace('_', '-')} {value} is too small; give at least 1")
+            raise InputError(f"{spelled(name)} {value} is too small; give at least 1")
+
+
+def add_shuffles(parser: Any) -> None:
+    """``--shuffles``, of the test between systems."""
+    about = "of the test (default: 10000)"
+    parser.add_argument("--shuffles", type=int, default=10_000, metavar="N", help=about)
+
+
+def require_shuffles(given: argparse.Namespace) -> None:
+    """Refuse fewer than a p value needs.
+
+    Raises:
+        InputError: they are.
+    """
+    if given.shuffles < LEAST_SHUFFLES:
+        raise InputError(
+            f"--shuffles {given.shuffles} is too few for a p value; give {LEAST_SHUFFLES} or more"
+        )

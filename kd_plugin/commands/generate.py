@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import InputError
 from ..files.names import COMPUTE_TYPES, ENGINES
 from ..files.shards import parse_shard
-from ..host.ranges import Range, require
+from ..host.ranges import Range, require, spelled
 from ..neighbours.mixture import FLAGS
 from .flags import (
     add_data_flags,
@@ -129,7 +129,7 @@ def _beams(given: argparse.Namespace) -> dict[str, Any]:
     """
     for name in (*TRUNCATIONS, "seed"):
         if (value := getattr(given, name)) is not None:
-            flag = f"--{name.replace('_', '-')} {value}"
+            flag = f"{spelled(name)} {value}"
             raise InputError(f"{flag} is of samples; add --sampling, or leave it out")
     given.beam = beam = 5 if given.beam is None else given.beam
     require_positive(given, "beam")
@@ -168,14 +168,14 @@ def _sampling(given: argparse.Namespace) -> dict[str, Any]:
         )
     for name in ("diverse_beam_groups", "diverse_beam_strength"):
         if (value := getattr(given, name)) is not None:
-            flag = f"--{name.replace('_', '-')} {value}"
+            flag = f"{spelled(name)} {value}"
             raise InputError(f"{flag} and --sampling are two searches; give one")
     rules = {name: value for name in TRUNCATIONS if (value := getattr(given, name)) is not None}
     if len(rules) > 1:
-        flags = " and ".join(f"--{n.replace('_', '-')} {v}" for n, v in rules.items())
+        flags = " and ".join(f"{spelled(n)} {v}" for n, v in rules.items())
         raise InputError(f"{flags} are two rules of what is drawn from; give one")
     for name, value in rules.items():
-        require(f"--{name.replace('_', '-')}", value, TRUNCATIONS[name])
+        require(spelled(name), value, TRUNCATIONS[name])
     seed = 1 if given.seed is None else given.seed
     return {"beam": given.nbest, "sampling": True, "seed": seed, **rules}
 
@@ -188,7 +188,7 @@ def _forcing(given: argparse.Namespace) -> dict[str, Any]:
     """
     for name, usual in SEARCHES.items():
         if (value := getattr(given, name)) != usual:
-            flag = f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+            flag = spelled(name) + ("" if value is True else f" {value}")
             raise InputError(
                 f"{flag} is of a search, and --teacher-forcing reads the references; give one of "
                 "the two"

@@ -12,9 +12,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
-from .flags import declare
-from .score import LEAST_SHUFFLES
+from .flags import add_shuffles, declare, require_shuffles
 
 EXAMPLE = "  fairseq-kd report reproduced/toy.paper.toy/plan.json"
 
@@ -26,15 +24,12 @@ def add_command(commands: Any) -> None:
     add = parser.add_argument
     add("plan", metavar="PLAN", type=Path, help="plan.json of fairseq-kd plan")
     add("--output", type=Path, metavar="FOLDER", help="of the page (default: the plan's)")
-    add("--shuffles", type=int, default=10_000, metavar="N", help="of the test (default: 10000)")
+    add_shuffles(parser)
 
 
 def run(given: argparse.Namespace) -> None:
     """Score, and write the four files."""
-    if given.shuffles < LEAST_SHUFFLES:
-        raise InputError(
-            f"--shuffles {given.shuffles} is too few for a p value; give {LEAST_SHUFFLES} or more"
-        )
+    require_shuffles(given)
     from ..files.output import explained
     from ..files.whole import write_atomically
     from ..tables.document import document

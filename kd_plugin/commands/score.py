@@ -11,11 +11,10 @@ from typing import Any
 
 from ..errors import InputError
 from .checkpoint import rule
-from .flags import declare
+from .flags import add_shuffles, declare, require_shuffles
 
 EXAMPLE = """  fairseq-kd score --references test.en --system plain=p1.en,p2.en,p3.en \\
       --system word-kd=w1.en,w2.en,w3.en --baseline plain --checkpoint-rule average:5"""
-LEAST_SHUFFLES = 1000
 TOKENIZERS = (  # sacrebleu's
     "13a", "char", "flores101", "flores200", "intl", "ja-mecab", "ko-mecab", "none", "spBLEU-1K",
     "spm", "zh",
@@ -63,7 +62,7 @@ def add_command(commands: Any) -> None:
         "lines that say what it is (docs/scoring.md); give the flag once a metric",
     )
     add("--tokenize", choices=TOKENIZERS, default="13a", help="of BLEU (default: 13a)")
-    add("--shuffles", type=int, default=10_000, metavar="N", help="of the test (default: 10000)")
+    add_shuffles(parser)
     add(
         "--seed",
         type=int,
@@ -77,9 +76,8 @@ def add_command(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Score, compare, print and write."""
-    least, seed, shuffles = LEAST_SHUFFLES, given.seed, given.shuffles
-    if shuffles < least:
-        raise InputError(f"--shuffles {shuffles} is too few for a p value; give {least} or more")
+    require_shuffles(given)
+    seed, shuffles = given.seed, given.shuffles
     if seed < 0:
         raise InputError(f"--seed {seed} is negative; give 0 or more")
     from ..files.whole import write_json

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..host.ranges import spelled
 from .derived import essentials
 from .origin import NAME, Step, step_of
 from .records import corpus_name, find_corpus
@@ -176,7 +177,7 @@ def _flags(values: Mapping[str, Any]) -> list[str]:
 
 
 def _flag(name: str, value: Any) -> Iterator[str]:
-    flag = f"--{name.replace('_', '-')}"
+    flag = spelled(name)
     if value is None or value is False or flag == "--knnmt-index-sha256":
         return
     yield flag

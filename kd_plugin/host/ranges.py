@@ -93,4 +93,9 @@ def require(
 
 def flag_of(field: Field[Any]) -> str:
     """The name that a user types."""
-    return "--" + field.name.replace("_", "-")
+    return spelled(field.name)
+
+
+def spelled(name: str) -> str:
+    """The flag that sets ``name``."""
+    return f"--{name.replace('_', '-')}"
