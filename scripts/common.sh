@@ -129,6 +129,17 @@ languages() {
     echo "${file%%.*}"
 }
 
+# What a teacher makes of a data folder's sources, as OUTPUT/corpus and OUTPUT/pairs:
+# translate_to_pairs SOURCES SOURCE TARGET TEACHER OUTPUT [fairseq-kd generate flags].
+translate_to_pairs() {
+    local sources="$1" direction=(--source-lang "$2" --target-lang "$3") teacher="$4" output="$5"
+    child fairseq-kd generate "$sources" "${direction[@]}" --path "$teacher" \
+        --output "$output/corpus" "${@:6}"
+    [ -e "$output/pairs" ] ||
+        child fairseq-kd binarise "$output/corpus" "$sources" "${direction[@]}" \
+            --undecoded drop --output "$output/pairs"
+}
+
 # Add the pairs of a folder to the gold: mix_with_gold DATA SOURCE-TARGET TIMES PAIRS[@TAG] OUTPUT.
 mix_with_gold() {
     local parts=()

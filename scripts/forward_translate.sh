@@ -57,13 +57,8 @@ case "$side" in
 esac
 
 lock "$output"
-direction=(--source-lang "$from" --target-lang "$to")
-child fairseq-kd sources "$data" "${direction[@]}" --text "$text" "${cut[@]}" \
+child fairseq-kd sources "$data" --source-lang "$from" --target-lang "$to" --text "$text" "${cut[@]}" \
     --output "$output/sources"
-child fairseq-kd generate "$output/sources" "${direction[@]}" --path "$teacher" \
-    --output "$output/corpus" "${flags[@]}"
-[ -e "$output/pairs" ] ||
-    child fairseq-kd binarise "$output/corpus" "$output/sources" "${direction[@]}" \
-        --undecoded drop --output "$output/pairs"
+translate_to_pairs "$output/sources" "$from" "$to" "$teacher" "$output" "${flags[@]}"
 [ "$mixed" = 1 ] || exit 0
 mix_with_gold "$data" "$pair" "$gold" "$output/pairs$tag" "$output/bin"

@@ -46,10 +46,5 @@ pair="$(languages "$data")"
 lock "$output"
 child "$ROOT/scripts/forward_translate.sh" "$data" "$backward" "$text" "$output/backward" \
     --of target --pairs-only "${cut[@]}" "${flags[@]}"
-direction=(--source-lang "${pair%-*}" --target-lang "${pair#*-}")
-child fairseq-kd generate "$output/backward/pairs" "${direction[@]}" --path "$forward" \
-    --output "$output/corpus" "${flags[@]}"
-[ -e "$output/pairs" ] ||
-    child fairseq-kd binarise "$output/corpus" "$output/backward/pairs" "${direction[@]}" \
-        --undecoded drop --output "$output/pairs"
+translate_to_pairs "$output/backward/pairs" "${pair%-*}" "${pair#*-}" "$forward" "$output" "${flags[@]}"
 mix_with_gold "$data" "$pair" "$gold" "$output/pairs$tag" "$output/bin"
