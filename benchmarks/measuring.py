@@ -30,7 +30,6 @@ PACKAGES = (
 def pin() -> None:
     """Stay on one core, with one thread, in silence: fairseq tells every setting of every run."""
     logging.disable(logging.INFO)
-    os.environ["OMP_NUM_THREADS"] = "1"  # of faiss and CTranslate2, which are imported later
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
