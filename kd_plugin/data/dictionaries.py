@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from fairseq.data import Dictionary
@@ -20,6 +21,23 @@ def load_dictionary(folder: str, language: str) -> Any | None:
     """``folder/dict.language.txt``, or None where there is none."""
     path = os.path.join(folder, f"dict.{language}.txt")
     return Dictionary.load(path) if os.path.isfile(path) else None
+
+
+def require_of_folder(folder: str, languages: Iterable[tuple[str, Any]], whose: str) -> None:
+    """Compare the dictionaries of a folder, as far as it has them, with those of languages.
+
+    Args:
+        folder: of ``dict.LANGUAGE.txt``.
+        languages: code and dictionary of each.
+        whose: begins the message.
+
+    Raises:
+        InputError: one differs.
+    """
+    for language, ours in languages:
+        theirs = load_dictionary(folder, language)
+        if theirs is not None:
+            require_equal(theirs, ours, f"{whose}: its dictionary of {language}")
 
 
 def require_equal(theirs: Any, ours: Any, whose: str) -> None:

@@ -48,11 +48,7 @@ def require_same_dictionaries(folder: str, task: Any, flag: str) -> None:
         InputError: it is so; ``flag`` says what named it.
     """
     require_binarised(folder, str(task.cfg.source_lang), str(task.cfg.target_lang))
-    for language, ours in task.languages():
-        theirs = dictionaries.load_dictionary(folder, language)
-        if theirs is not None:
-            whose = f"{flag} {folder}: its dictionary of {language}"
-            dictionaries.require_equal(theirs, ours, whose)
+    dictionaries.require_of_folder(folder, task.languages(), f"{flag} {folder}")
 
 
 def read_subset(task: Any, data: str, subset: str) -> Any:

@@ -84,10 +84,7 @@ def with_second_target(
             ) from None
         logger.info(f"{flag} has no {split} set: it is evaluated on the reference alone")
         return reference
-    for language, ours in task.languages():
-        theirs = dictionaries.load_dictionary(folder, language)
-        if theirs is not None:
-            dictionaries.require_equal(theirs, ours, f"{flag}: its dictionary of {language}")
+    dictionaries.require_of_folder(folder, task.languages(), flag)
     require_same_sources(reference, distilled, split, flag)
     if split != task.cfg.train_subset and _first_difference(reference, distilled, "tgt") is None:
         logger.info(f"{flag} has the references of {split}: it is evaluated on these alone")

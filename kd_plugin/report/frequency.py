@@ -85,11 +85,8 @@ def target_frequencies(task: Any, data: str, train_data: str | None) -> Frequenc
     if not train_data:
         return _count(task, [data]) or _of_dictionary(task, data)
     folders = split_paths(train_data)
-    language, ours = task.languages()[1]
     for folder in folders:
-        theirs = dictionaries.load_dictionary(folder, language)
-        if theirs is not None:
-            dictionaries.require_equal(theirs, ours, f"{flag}: its dictionary of {language}")
+        dictionaries.require_of_folder(folder, task.languages()[1:], flag)
     counted = _count(task, folders)
     if counted is None:
         raise InputError(f"{flag} holds no train set with targets; name a binarised corpus")
