@@ -112,21 +112,18 @@ def _read_splits(cfg: Any, config: Path, part: Path, raw_files: Path | None, fet
             splits[split, code] = _read_side(cfg, folder, stems, code, expected)
         sizes = {code: len(splits[split, code]) for code in _codes(cfg, split)}
         if len(set(sizes.values())) != 1:
-            where = f"{folder}/{stems[-1] if isinstance(stems, list) else ', '.join(stems['all'])}"
+            where = f"{folder}/{', '.join(stems[-1])}"
             raise InputError(f"{where}: the sides differ in their number of lines: {sizes}")
     if folder != raw_files:
         shutil.rmtree(folder)
     return splits
 
 
-def _read_side(cfg: Any, folder: Path, stems: Any, code: str, expected: str | None) -> list[str]:
+def _read_side(cfg: Any, folder: Path, stems: Stems, code: str, expected: str | None) -> list[str]:
     """Lines of one language of a split, from one file or several."""
     source, lines = cfg["languages"][0], []
-    if isinstance(stems, dict):
-        names = stems["all"]
-    else:
-        there = (stem for stem in stems if raw.exists(folder, _file(stem, source, source)))
-        names = [next(there, stems[-1])]
+    there = (names for names in stems if raw.exists(folder, _file(names[0], source, source)))
+    names = next(there, stems[-1])
     for name in names:
         lines += raw.read_lines(folder, _file(name, code, source), expected)
     if cfg.get("lowercase"):
@@ -151,20 +148,32 @@ def _download(cfg: Any, config: Path, part: Path, raw_files: Path | None) -> Pat
     files = {
         _file(stem, code, source): cfg.get("sha256", {}).get(f"{split}.{code}")
         for split, stems in _stems(cfg).items()
-        for stem in (stems["all"] if isinstance(stems, dict) else stems[:1])
+        for stem in stems[0]
         for code in _codes(cfg, split)
     }
     download(cfg["download"], files, folder)
     return folder
 
 
-def _stems(cfg: Any) -> dict[str, Any]:
+Stems = list[list[str]]  # choices, of which the first that exists counts; the files of each
+
+
+def _stems(cfg: Any) -> dict[str, Stems]:
     """Our name of each split (train, valid, test, test1, ...) and what its files may be called."""
-    tests = {f"test{number or ''}": stem for number, stem in enumerate(cfg["tests"])}
-    stems = {"train": cfg["train"], "valid": cfg["valid"], **tests}
-    if isinstance(cfg["valid"], dict) and "every" in cfg["valid"]:
-        del stems["valid"]
-    return {split: [stem] if isinstance(stem, str) else stem for split, stem in stems.items()}
+    splits = {"train": cfg["train"], "valid": cfg["valid"]}
+    splits |= {f"test{number or ''}": stem for number, stem in enumerate(cfg["tests"])}
+    return {split: _choices(given) for split, given in splits.items() if _every(given) is None}
+
+
+def _choices(given: Any) -> Stems:
+    if isinstance(given, dict):
+        return [given["all"]]
+    return [[stem] for stem in ([given] if isinstance(given, str) else given)]
+
+
+def _every(given: Any) -> int | None:
+    """N of ``{every: N}``, a set that is no file."""
+    return given.get("every") if isinstance(given, dict) else None
 
 
 def _codes(cfg: Any, split: str) -> list[str]:
@@ -200,7 +209,7 @@ def _clean_training_set(splits: Splits, cfg: Any, first: int | None) -> Counter[
 
 def _take_valid(splits: Splits, cfg: Any) -> None:
     """With ``valid: {every: N}``: each N-th pair of the cleaned training set, as fairseq does."""
-    n = cfg["valid"].get("every") if isinstance(cfg["valid"], dict) else None
+    n = _every(cfg["valid"])
     if n is None:
         return
     for code in cfg["languages"]:
