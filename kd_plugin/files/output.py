@@ -87,7 +87,7 @@ def _lock(path: Path, flag: str) -> Iterator[None]:
             raise InputError(
                 f"{flag} {path} is being written by another process; wait for it, or give another"
             ) from None
-        if _is_at(lock.fileno(), beside):
+        if is_at(lock.fileno(), beside):
             break
         lock.close()  # whoever held it before has just removed it
     try:
@@ -97,7 +97,8 @@ def _lock(path: Path, flag: str) -> Iterator[None]:
         lock.close()
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
+def is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one that ``path`` names now."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:

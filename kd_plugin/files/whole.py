@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import glob
 import hashlib
 import json
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from .output import explained
+from .output import explained, is_at
 
 _HASH = re.compile("[0-9a-f]{64}")
 
@@ -73,16 +76,38 @@ def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a whole file (text as UTF-8), or none of it."""
+    """Write a whole file (text as UTF-8), or none of it.
+
+    What a writer of the same file left that was killed is cleared away. Two may write at once: the
+    later one's content stays.
+    """
+    _clear_parts(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.kd-part")
     try:
-        with open(part, "xb") as file:
+        with _held(part) as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+            os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _held(part: Path) -> BinaryIO:
+    """A new file under a lock, which says that its writer lives."""
+    while True:
+        file = open(part, "xb")  # noqa: SIM115
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if is_at(file.fileno(), part):
+            return file
+        file.close()  # cleared away before it was locked
+
+
+def _clear_parts(path: Path) -> None:
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.kd-part"):
+        with contextlib.suppress(BlockingIOError, FileNotFoundError), open(part, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
 
 
 def write_json(path: str | Path, everything: Any, flag: str = "--json") -> None:
