@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import multiprocessing
 import os
 import platform
 import shlex
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +49,51 @@ def pairs(
     base: Callable[[], object], ours: Callable[[], object], repetitions: int
 ) -> list[tuple[float, float]]:
     """Seconds of both, one after the other, so many times; once before, for warming up."""
-    seconds(base), seconds(ours)
-    return [(seconds(base), seconds(ours)) for _ in range(repetitions)]
+    return timed_pairs(partial(seconds, base), partial(seconds, ours), repetitions)
+
+
+def timed_pairs(
+    base: Callable[[], float], ours: Callable[[], float], repetitions: int
+) -> list[tuple[float, float]]:
+    """The same of work that tells its own seconds."""
+    base(), ours()
+    return [(base(), ours()) for _ in range(repetitions)]
+
+
+class Apart:
+    """Work in a process of its own, as a command of the user's: a call does it and gives seconds.
+
+    What one program leaves free in the memory of a process makes another's arrays cheaper.
+    """
+
+    def __init__(self, make: Callable[..., Callable[[], object]], *arguments: Any):
+        """``make(*arguments)``, in the process, gives the work; all of it can be pickled."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([make.__module__])
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, make, arguments), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def __call__(self) -> float:
+        self.pipe.send(True)
+        told: float = self.pipe.recv()
+        return told
+
+    def __enter__(self) -> Apart:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pipe.close()
+        self.process.join()
+
+
+def _serve(pipe: Any, make: Callable[..., Callable[[], object]], arguments: Sequence[Any]) -> None:
+    pin()
+    work = make(*arguments)
+    with contextlib.suppress(EOFError):
+        while pipe.recv():
+            pipe.send(seconds(work))
 
 
 def ratio_row(times: Iterable[tuple[float, float]], steps: int, **what: Any) -> Row:

@@ -6,20 +6,20 @@ forward passes: what the method must compute beside the student, as a share of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 from fairseq.trainer import Trainer
 from torch.utils.flop_counter import FlopCounterMode
 
-from .measuring import Row, close, pairs, ratio_row
+from .measuring import Apart, Row, close, ratio_row, timed_pairs
 from .workbench import STOCK, Workbench, batches
 
 OURS = ("--task", "distillation", "--criterion")
 BOTH = ("--nll-weight", "0.5", "--kd-weight", "0.5")
+WARM_UP = 3  # times all batches: memory is laid out by then
 
 
 @dataclass(frozen=True)
@@ -69,22 +69,32 @@ def measure(bench: Workbench, repetitions: int) -> Iterator[Row]:
     stock = bench.trainer(*STOCK)
     plain = batches(stock, bench.size.batches)
     operations = flops(stock.model, plain)
-    for case in cases(bench):
-        ours = bench.trainer(*case.flags)
-        samples = batches(ours, bench.size.batches)
-        require_equal_outputs(bench, case, stock, ours, plain[0], samples[0])
-        times = pairs(partial(step, stock, plain), partial(step, ours, samples), repetitions)
-        floor = floor_of(case, operations)
-        yield ratio_row(
-            times, len(plain), id=case.name, what=case.what, base="label_smoothed_cross_entropy",
-            model=str(bench.size), floor=round(floor, 4),
-        )  # fmt: skip
+    with Apart(steps, bench, STOCK, repetitions) as theirs:
+        for case in cases(bench):
+            ours = bench.trainer(*case.flags)
+            sample = batches(ours, len(plain))[0]
+            require_equal_outputs(bench, case, stock, ours, plain[0], sample)
+            with Apart(steps, bench, case.flags, repetitions) as work:
+                times = timed_pairs(theirs, work, repetitions)
+            yield ratio_row(
+                times, len(plain), id=case.name, what=case.what,
+                base="label_smoothed_cross_entropy", model=str(bench.size),
+                floor=round(floor_of(case, operations), 4),
+            )  # fmt: skip
 
 
-def step(trainer: Trainer, samples: Sequence[Any]) -> None:
-    """One update on each batch."""
-    for sample in samples:
-        trainer.train_step([sample])
+def steps(bench: Workbench, flags: Sequence[str], repetitions: int) -> Callable[[], None]:
+    """One update on each batch; they have been made a few times when it is there."""
+    trainer = bench.trainer(*flags)
+    samples = batches(trainer, bench.size.batches)
+
+    def work() -> None:
+        for sample in samples:
+            trainer.train_step([sample])
+
+    for _ in range(min(WARM_UP, repetitions)):
+        work()
+    return work
 
 
 def require_equal_outputs(

@@ -11,7 +11,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
 from ..files.names import KEYS
 from ..files.shards import parse_shard
 from .flags import (
@@ -54,29 +53,23 @@ def run(given: argparse.Namespace) -> None:
     require_positive(given, "max_tokens", "block_size")
     shard, shards = parse_shard(given.shard)
     from ..host.device import device_of, precision_of
-    from ..host.states import key_layer
-    from ..neighbours.datastore import index, serves
-    from ..neighbours.search import check_index, faiss
+    from ..neighbours.datastore import write_datastore
+    from ..neighbours.search import faiss
     from ..tasks.distillation import DistillationTask
-    from ..teachers.cache import Keep, read_pairs, write_subset
+    from ..teachers.cache import Keep
     from ..teachers.checkpoints import load_teacher
 
     faiss()
     device = device_of(given.fp16, given.cpu)
     task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
     teacher = load_teacher(given.path, task, given.teacher_data, flag="--path")
-    if len(teacher.models) > 1:
-        raise InputError(f"--path {given.path}: a datastore has the states of one model; name one")
     teacher.to(device, precision_of(given.fp16))
     keep = Keep(
         "features", keys=given.keys, max_tokens=given.max_tokens, block_size=given.block_size,
         too_long=given.too_long,
     )  # fmt: skip
-    subsets = given.subset.split(",")
-    if given.index not in ("exact", "auto"):
-        width = key_layer(teacher.models[0], given.keys).in_features
-        check_index(given.index, int(read_pairs(task, subsets[0]).tgt_sizes.sum()), width)
-    for subset in subsets:
-        flag = f"--path {given.path}"
-        print(write_subset(task, teacher, keep, given.output, subset, flag, shard, shards, serves))
-    print(index(task, given.output, subsets[0], given.index))
+    for told in write_datastore(
+        task, teacher, keep, given.output, given.subset.split(","), given.index,
+        f"--path {given.path}", shard, shards,
+    ):  # fmt: skip
+        print(told)

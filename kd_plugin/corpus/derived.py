@@ -10,7 +10,6 @@ number of workers.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -139,14 +138,11 @@ def write_records(
             progress.add(sentences)
         progress.close()
         counts = added({}, *writer.notes)
-        digest = hashlib.sha256()
-        for block in writer.blocks():
-            digest.update(block)
         told = {key: value for key, value in counts.items() if not key.startswith(SUM)}
         manifest = {
             "settings": settings,
             "counts": told,
-            "sha256": digest.hexdigest(),
+            "sha256": writer.sha256(),
             "names": dict(made.names),
             "inputs": list(inputs),
         }

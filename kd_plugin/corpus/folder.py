@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from fairseq.data import indexed_dataset
 
+from ..data.dictionaries import languages
 from ..files.output import new_folder
 from ..files.shards import subset_name
 from ..files.whole import to_json, write_atomically
@@ -30,7 +31,7 @@ class PairWriter:
         stem = part / self._name
         self._sides = {
             f"{stem}.{code}": indexed_dataset.make_builder(f"{stem}.{code}.bin", "mmap", len(words))
-            for code, words in task.languages()[: 1 + targets]
+            for code, words in languages(task)[: 1 + targets]
         }
 
     def add(self, source: Any, target: Any = None) -> None:

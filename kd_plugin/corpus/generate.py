@@ -92,10 +92,7 @@ def generate(
     with BlockWriter(path, settings) as writer:
         _write_blocks(writer, work, decoder, search.block_size)
         counts = sum((Counter(note) for note in writer.notes), Counter[str]())
-        digest = hashlib.sha256()
-        for block in writer.blocks():
-            digest.update(block)
-        writer.finish({"settings": settings, "counts": dict(counts), "sha256": digest.hexdigest()})
+        writer.finish({"settings": settings, "counts": dict(counts), "sha256": writer.sha256()})
     return f"{path}: " + ", ".join(f"{key} {value}" for key, value in sorted(counts.items()))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..data.subset import fingerprint, read_subset, require_same_dictionaries
+from ..data.subset import fingerprint, language_pairs, read_subset, require_same_dictionaries
 from ..errors import InputError
 from ..files.shards import subset_name
 from ..version import versions
@@ -142,7 +142,7 @@ def _all_parts(task: Any, folder: str, subset: str) -> list[Any]:
     sets = [read_subset(task, folder, subset)]
     for number in itertools.count(1):
         try:
-            sets.append(task.language_pairs(folder, f"{subset}{number}"))
+            sets.append(language_pairs(task, folder, f"{subset}{number}"))
         except FileNotFoundError:
             break
     for one in sets:

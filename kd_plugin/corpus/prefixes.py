@@ -51,7 +51,7 @@ class Asked:
             if self._is_replicated(record):
                 source = [token for token in self.pairs.src[row].tolist() if token != end]
                 words = self._split(source)
-                if self._counts(row, source, len(words)):
+                if self._counts(row, len(words)):
                     most = len(words) * SHARE[0] // SHARE[1]
                     yield row, [self._prefix(words[:size], end) for size in range(1, most + 1)]
 
@@ -60,7 +60,7 @@ class Asked:
         text = joined(best[0]["text"], self.subwords) if best else None
         return text == self.references[record["id"]]
 
-    def _counts(self, row: int, source: Sequence[int], words: int) -> bool:
+    def _counts(self, row: int, words: int) -> bool:
         target = len(self.references[row].split())
         alike = max(words, target) <= RATIO * min(words, target)
         copy = self.pairs.src_dict.string(self.pairs.src[row]) == self.pairs.tgt_dict.string(

@@ -48,8 +48,7 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
 
     needs_teacher = True
     reads_stores: tuple[str, ...] = ("beliefs", "features")  # which kinds can be its teacher
-    teacher_reads_reference = False  # though there is a second text
-    gold_is_reference = False
+    gold_is_reference = False  # and so is what the teacher is asked about
     reads_logits = False
     unit = math.log(2)  # by which the term is divided in the log: nats become bits
 
@@ -159,6 +158,49 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
             can_teach = self.teacher is not None or is_stored(sample)
         return (a, b) if can_teach else (1, None)
 
+    def losses(
+        self,
+        model: Any,
+        sample: Mapping[str, Any],
+        reference: Text,
+        distilled: Text | None,
+        log: dict[str, Any],
+    ) -> tuple[list[Tensor], float]:
+        """The loss of each token, of one text or two, and how many tokens they are."""
+        taught = distilled or reference
+        gold = reference if self.gold_is_reference else taught
+        a, b = self.weights(model, sample)  # None: the term is not computed
+        if b is None:
+            reading = read(model, sample, gold, self.padding_idx, self.fused)
+            q = None
+            if not (model.training or self.needs_teacher):  # a teacher that is only compared with
+                (q,) = self.beliefs(model, [reading])
+            nll, _ = learn(self, reading, log, a or 0, q=q)
+            if q is not None:
+                log["kd_ntokens"] = len(reading.y)
+            return [nll], gold.ntokens
+        readings = self.read(model, sample, taught)
+        beliefs = self.beliefs(model, readings)
+        if a is None or taught is gold:
+            return [self.distil(readings, beliefs, b, a, log)], taught.ntokens
+        kd = self.distil(readings, beliefs, b, None, log)
+        of_gold: dict[str, Any] = {}  # replaces the NLL of the taught text
+        reading = read(model, sample, gold, self.padding_idx, self.fused)
+        nll, _ = learn(self, reading, of_gold, a)
+        log.update(of_gold)
+        return [nll, kd], (a * gold.ntokens + b * taught.ntokens) / (a + b)
+
+    def log_teacher(self, q: Any, y: Tensor, log: dict[str, Any]) -> None:
+        """Log what the teacher makes of some tokens [n] of the taught text."""
+        add(log, "teacher_nll_loss", q.nll(y))
+
+    def targets(self, model: Any, readings: list[Reading]) -> list[Any]:
+        """Of each reading: from the store where it has the text, else from the live teacher."""
+        stored = [self.stored_targets(model, reading) for reading in readings]
+        rest = [reading for reading, targets in zip(readings, stored) if targets is None]
+        live = iter(self.live_targets(model, rest))
+        return [next(live) if targets is None else targets for targets in stored]
+
     # Mechanics
 
     def fuses(self, why_not: str | None) -> bool:
@@ -231,38 +273,6 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
         log.update(ntokens=tokens, nsentences=sentences, sample_size=sample_size)
         return loss.sum() if reduce else loss, sample_size, log
 
-    def losses(
-        self,
-        model: Any,
-        sample: Mapping[str, Any],
-        reference: Text,
-        distilled: Text | None,
-        log: dict[str, Any],
-    ) -> tuple[list[Tensor], float]:
-        """The loss of each token, of one text or two, and how many tokens they are."""
-        taught = distilled or reference
-        gold = reference if self.gold_is_reference else taught
-        a, b = self.weights(model, sample)  # None: the term is not computed
-        if b is None:
-            reading = read(model, sample, gold, self.padding_idx, self.fused)
-            q = None
-            if not (model.training or self.needs_teacher):  # a teacher that is only compared with
-                (q,) = self.beliefs(model, [reading])
-            nll, _ = learn(self, reading, log, a or 0, q=q)
-            if q is not None:
-                log["kd_ntokens"] = len(reading.y)
-            return [nll], gold.ntokens
-        readings = self.read(model, sample, taught)
-        beliefs = self.beliefs(model, readings)
-        if a is None or taught is gold:
-            return [self.distil(readings, beliefs, b, a, log)], taught.ntokens
-        kd = self.distil(readings, beliefs, b, None, log)
-        of_gold: dict[str, Any] = {}  # replaces the NLL of the taught text
-        reading = read(model, sample, gold, self.padding_idx, self.fused)
-        nll, _ = learn(self, reading, of_gold, a)
-        log.update(of_gold)
-        return [nll, kd], (a * gold.ntokens + b * taught.ntokens) / (a + b)
-
     def distil(
         self,
         readings: list[Reading],
@@ -291,10 +301,6 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
         """Log the distillation term of each token [N]."""
         log["kd_loss"], log["kd_ntokens"] = values.sum(), len(values)
 
-    def log_teacher(self, q: Any, y: Tensor, log: dict[str, Any]) -> None:
-        """Log what the teacher makes of some tokens [n] of the taught text."""
-        add(log, "teacher_nll_loss", q.nll(y))
-
     def beliefs(self, model: Any, readings: list[Reading]) -> list[AllRows | None]:
         """What the teacher believes at the tokens of each reading; None where it is not needed."""
         if model.training and not self.needs_teacher:
@@ -306,13 +312,6 @@ class DistillationCriterion(FairseqCriterion):  # type: ignore[misc]
             None if targets is None else AllRows(targets, size, self.reads_logits)
             for targets in self.targets(model, readings)
         ]
-
-    def targets(self, model: Any, readings: list[Reading]) -> list[Any]:
-        """Of each reading: from the store where it has the text, else from the live teacher."""
-        stored = [self.stored_targets(model, reading) for reading in readings]
-        rest = [reading for reading, targets in zip(readings, stored) if targets is None]
-        live = iter(self.live_targets(model, rest))
-        return [next(live) if targets is None else targets for targets in stored]
 
     def stored_targets(self, model: Any, reading: Reading) -> Any:
         """What the store kept of the reading's text; None where it has nothing."""

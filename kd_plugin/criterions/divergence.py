@@ -30,13 +30,9 @@ class SoftTargetCriterion(DistillationCriterion):
 
     temperature = 1.0
 
-    def kept(self, q: Any, y: Tensor) -> Any:
-        """What counts of the teacher's belief ``q``, which is at the temperature."""
-        return q
-
     def by_hand(self, q: Any, y: Tensor) -> ops.Divergence:
         T = self.temperature
-        return ops.Divergence(self.kept(q if T == 1 else q.at(T), y).target, T)
+        return ops.Divergence((q if T == 1 else q.at(T)).target, T)
 
 
 class Divergence(SoftTargetCriterion):

@@ -79,7 +79,7 @@ class HybridKDConfig(DivergenceConfig):
 
 @register_criterion("hybrid_kd", dataclass=HybridKDConfig)
 class HybridKD(Divergence):
-    gold_is_reference = teacher_reads_reference = True
+    gold_is_reference = True
 
     def __init__(self, cfg: HybridKDConfig, task: Any):
         super().__init__(cfg, task)

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..host.probabilities import likeliest
 from ..ops import Equation, SmoothedNLL, Term
 from ..teachers import AllRows
 from .logs import add
-from .reading import Reading, likeliest
+from .reading import Reading
 
 Weight = float | Tensor | None  # of all tokens, or of each [N]
 

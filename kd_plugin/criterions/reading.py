@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..host.decode_hook import Decoder
-from ..host.probabilities import at_least_float32
+from ..host.probabilities import at_least_float32, likeliest
 from .output import Dense, Projected
 
 
@@ -66,11 +66,6 @@ class Reading(NamedTuple):
     def of_sentences(self, values: Tensor) -> Tensor:
         """Sums of ``values`` [N] over each sentence [B]."""
         return values.new_zeros(len(self.real)).index_add(0, self.sentence, values)
-
-
-def likeliest(log_p: Tensor) -> Tensor:
-    """The likeliest token of each row [n]; ``max`` is three times as fast as ``argmax``."""
-    return log_p.max(-1).indices
 
 
 def texts(sample: Mapping[str, Any]) -> tuple[Text, Text | None]:

@@ -15,6 +15,7 @@ from fairseq.criterions import register_criterion
 from fairseq.dataclass import ChoiceEnum
 from torch import Tensor
 
+from .. import ops
 from ..errors import InputError
 from ..host.ranges import Range
 from ..teachers import Belief, WholeBelief
@@ -58,7 +59,12 @@ class WordKD(Divergence):
             )
         self.require_kept("--kd-target-k", k or 1)
 
+    def by_hand(self, q: WholeBelief, y: Tensor) -> ops.Divergence:
+        T = self.temperature
+        return ops.Divergence(self.kept(q.at(T), y).target, T)
+
     def kept(self, q: WholeBelief, y: Tensor) -> Belief:
+        """What counts of the teacher's belief."""
         match str(self.cfg.kd_target):
             case "top1":
                 return q.top(1)

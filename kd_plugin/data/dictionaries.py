@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fairseq.data import Dictionary
@@ -23,6 +23,12 @@ def load_dictionary(folder: str, language: str) -> Any | None:
     return Dictionary.load(path) if os.path.isfile(path) else None
 
 
+def languages(task: Any) -> tuple[tuple[str, Any], tuple[str, Any]]:
+    """Language code and dictionary of a task's source and of its target."""
+    cfg = task.cfg
+    return (str(cfg.source_lang), task.src_dict), (str(cfg.target_lang), task.tgt_dict)
+
+
 def require_of_folder(folder: str, languages: Iterable[tuple[str, Any]], whose: str) -> None:
     """Compare the dictionaries of a folder, as far as it has them, with those of languages.
 
@@ -38,6 +44,20 @@ def require_of_folder(folder: str, languages: Iterable[tuple[str, Any]], whose: 
         theirs = load_dictionary(folder, language)
         if theirs is not None:
             require_equal(theirs, ours, f"{whose}: its dictionary of {language}")
+
+
+def require_recorded(theirs: Mapping[str, str], ours: Mapping[str, str], data: str) -> None:
+    """Compare the fingerprints that a checkpoint has of dictionaries with those of ``data``.
+
+    Raises:
+        InputError: one differs.
+    """
+    for language, hashed in ours.items():
+        if theirs.get(language, hashed) != hashed:
+            raise InputError(
+                f"the checkpoint was trained with another dictionary of {language} than "
+                f"dict.{language}.txt in {data}; name the data folder that it was trained from"
+            )
 
 
 def require_equal(theirs: Any, ours: Any, whose: str) -> None:

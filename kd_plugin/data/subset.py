@@ -6,7 +6,12 @@ import hashlib
 import os
 from typing import Any
 
+from fairseq.data import LanguagePairDataset
+from fairseq.tasks.translation import load_langpair_dataset
+from fairseq.utils import split_paths
+
 from ..errors import InputError
+from ..host.paths import absolute
 from . import dictionaries
 
 
@@ -48,13 +53,59 @@ def require_same_dictionaries(folder: str, task: Any, flag: str) -> None:
         InputError: it is so; ``flag`` says what named it.
     """
     require_binarised(folder, str(task.cfg.source_lang), str(task.cfg.target_lang))
-    dictionaries.require_of_folder(folder, task.languages(), f"{flag} {folder}")
+    dictionaries.require_of_folder(folder, dictionaries.languages(task), f"{flag} {folder}")
+
+
+def folder_for_each(folders: str, data: str, flag: str) -> list[str]:
+    """The folders of a flag as absolute paths, one for each folder of the data.
+
+    Args:
+        folders, data: separated by colons, as fairseq takes them.
+        flag: with its value, for the message.
+
+    Raises:
+        InputError: another number of them.
+    """
+    found = [absolute(folder) for folder in split_paths(folders)]
+    if len(found) != len(split_paths(data)):
+        raise InputError(
+            f"{flag} names {len(found)} folder(s) and the data {len(split_paths(data))}; give one "
+            "for each, in the same order"
+        )
+    return found
+
+
+def language_pairs(
+    task: Any, folder: str, split: str, combine: bool = False
+) -> LanguagePairDataset:
+    """One split of one binarised folder, read as fairseq's translation ``task`` does."""
+    cfg = task.cfg
+    return load_langpair_dataset(
+        folder,
+        split,
+        cfg.source_lang,
+        task.src_dict,
+        cfg.target_lang,
+        task.tgt_dict,
+        combine=combine,
+        dataset_impl=cfg.dataset_impl,
+        upsample_primary=cfg.upsample_primary,
+        left_pad_source=cfg.left_pad_source,
+        left_pad_target=cfg.left_pad_target,
+        max_source_positions=cfg.max_source_positions,
+        max_target_positions=cfg.max_target_positions,
+        load_alignments=cfg.load_alignments,
+        truncate_source=cfg.truncate_source,
+        num_buckets=cfg.num_batch_buckets,
+        shuffle=split != "test",
+        pad_to_multiple=cfg.required_seq_len_multiple,
+    )
 
 
 def read_subset(task: Any, data: str, subset: str) -> Any:
     """The language pairs of ``--subset``, or one line that says that there are none."""
     try:
-        return task.language_pairs(data, subset)
+        return language_pairs(task, data, subset)
     except FileNotFoundError:
         pair = f"{task.cfg.source_lang}-{task.cfg.target_lang}"
         raise InputError(f"--subset {subset}: {data} holds no {subset} set of {pair}") from None

@@ -84,7 +84,7 @@ def with_second_target(
             ) from None
         logger.info(f"{flag} has no {split} set: it is evaluated on the reference alone")
         return reference
-    dictionaries.require_of_folder(folder, task.languages(), flag)
+    dictionaries.require_of_folder(folder, dictionaries.languages(task), flag)
     require_same_sources(reference, distilled, split, flag)
     if split != task.cfg.train_subset and _first_difference(reference, distilled, "tgt") is None:
         logger.info(f"{flag} has the references of {split}: it is evaluated on these alone")

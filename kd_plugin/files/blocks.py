@@ -111,6 +111,13 @@ class BlockWriter:
             self._part.seek(start)
             yield self._part.read(end - start)
 
+    def sha256(self) -> str:
+        """The hash of all blocks, which are read again."""
+        digest = hashlib.sha256()
+        for block in self.blocks():
+            digest.update(block)
+        return digest.hexdigest()
+
     def finish(self, manifest: Mapping[str, Any]) -> None:
         """Move the file into place and write its manifest; nothing of the work in between stays."""
         os.replace(_beside(self.path, "part"), self.path)

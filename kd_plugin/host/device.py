@@ -28,6 +28,11 @@ def precision_of(fp16: bool) -> torch.dtype:
     return torch.float16 if fp16 else torch.float32
 
 
+def a_parameter(model: torch.nn.Module) -> torch.nn.Parameter:
+    """A parameter that tells where a model is and in which precision it computes."""
+    return next(p for p in model.parameters() if p.is_floating_point())
+
+
 def moved(sample: Any, device: torch.device) -> Any:
     """A batch where ``device`` computes."""
     return utils.move_to_cuda(sample) if device.type == "cuda" else sample

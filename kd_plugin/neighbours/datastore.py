@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,47 @@ from ..errors import InputError
 from ..files.schema import read_json
 from ..files.shards import OWN, is_complete, is_finished, subset_name
 from ..files.whole import sha256, to_json, write_atomically
+from ..host.states import key_layer
 from ..stores.store import ENDING, Store
+from ..teachers.cache import Keep, read_pairs, write_subset
+from ..teachers.live import LiveTeacher
 from ..version import versions
 from .keys import Keys
-from .search import AGAIN, LISTED, SMALL, build_index, faiss, index_factory
+from .search import AGAIN, LISTED, SMALL, build_index, check_index, faiss, index_factory
 
 FREE = (*OWN, "max_tokens", "block_size", "precision", "device", "versions")  # no matter to keys
+
+
+def write_datastore(
+    task: Any, teacher: LiveTeacher, keep: Keep, folder: Path, subsets: Sequence[str],
+    factory: str, flag: str, shard: int = 0, shards: int = 1,
+) -> Iterator[str]:  # fmt: skip
+    """Write the keys of each subset, and the index of the first once all of its shards are there.
+
+    Args:
+        task: of the binarised corpus.
+        teacher: one model, on its device.
+        keep: of features, and which.
+        folder: of the datastore.
+        subsets: the first is searched.
+        factory: see :func:`index`.
+        flag: what named the teacher, for errors.
+        shard, shards: which part of each subset is written.
+
+    Yields:
+        What there is, in a line.
+
+    Raises:
+        InputError: several models, an index that does not fit, or what the parts refuse.
+    """
+    if len(teacher.models) > 1:
+        raise InputError(f"{flag}: a datastore has the states of one model; name one")
+    if factory not in ("exact", "auto"):
+        width = key_layer(teacher.models[0], keep.keys).in_features
+        check_index(factory, int(read_pairs(task, subsets[0]).tgt_sizes.sum()), width)
+    for subset in subsets:
+        yield write_subset(task, teacher, keep, folder, subset, flag, shard, shards, serves)
+    yield index(task, folder, subsets[0], factory)
 
 
 def serves(path: Path, settings: Mapping[str, Any]) -> bool:

@@ -23,7 +23,7 @@ from .terms import Term
 # with a weight for each row [n], to which no gradient flows.
 Terms = Callable[[Tensor, int, int], Sequence[tuple[Tensor, Term]]]
 
-LEAST_ROWS = 64  # fewer make the matrix products slow
+LEAST_ROWS = 128  # fewer make the matrix products slow
 MOST_ROWS = 256  # that a wide matrix asks for
 BYTES = {"cpu": 1 << 20}  # of a chunk's logits; what a core keeps near itself
 OTHER_BYTES = 1 << 28

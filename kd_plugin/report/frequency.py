@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..data import dictionaries
+from ..data.subset import language_pairs
 from ..errors import InputError
 
 BLOCK = 4096  # sentences counted at once
@@ -86,7 +87,7 @@ def target_frequencies(task: Any, data: str, train_data: str | None) -> Frequenc
         return _count(task, [data]) or _of_dictionary(task, data)
     folders = split_paths(train_data)
     for folder in folders:
-        dictionaries.require_of_folder(folder, task.languages()[1:], flag)
+        dictionaries.require_of_folder(folder, dictionaries.languages(task)[1:], flag)
     counted = _count(task, folders)
     if counted is None:
         raise InputError(f"{flag} holds no train set with targets; name a binarised corpus")
@@ -97,7 +98,7 @@ def _count(task: Any, folders: list[str]) -> Frequencies | None:
     counts = np.zeros(len(task.target_dictionary), dtype=np.int64)
     for folder in folders:
         try:
-            targets = task.language_pairs(folder, "train", combine=True).tgt
+            targets = language_pairs(task, folder, "train", combine=True).tgt
         except FileNotFoundError:
             return None
         if targets is None:

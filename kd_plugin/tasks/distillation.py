@@ -8,16 +8,15 @@ from typing import Any, Optional, TypeVar
 from fairseq.data import LanguagePairDataset
 from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import register_task
-from fairseq.tasks.translation import TranslationTask, load_langpair_dataset
+from fairseq.tasks.translation import TranslationTask
 from fairseq.utils import resolve_max_positions, split_paths
 
 from ..data import dictionaries
-from ..data.subset import require_binarised
+from ..data.subset import folder_for_each, language_pairs, require_binarised
 from ..data.two_targets import with_second_target
 from ..errors import InputError
 from ..host.decode_hook import add_decode_hook, width_of_states
 from ..host.device import require_finite, require_precision
-from ..host.paths import absolute
 from ..host.projection import why_not_a_product
 from ..host.ranges import check_ranges
 from ..neighbours.knnmt import translate_with_neighbours
@@ -74,11 +73,8 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         return cls.setup_task(cfg)
 
     def languages(self) -> tuple[tuple[str, Any], tuple[str, Any]]:
-        """Language code and dictionary of the source and of the target."""
-        return (
-            (str(self.cfg.source_lang), self.src_dict),
-            (str(self.cfg.target_lang), self.tgt_dict),
-        )
+        """See :func:`kd_plugin.data.dictionaries.languages`."""
+        return dictionaries.languages(self)
 
     # The student
 
@@ -168,13 +164,7 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         """Called for a checkpoint that is to be evaluated here: its dictionaries must be ours."""
         self.evaluated = state_dict.get("criterion")
         recorded = state_dict.get("dictionary_sha256", {})
-        for language, hashed in self.state.dictionary_sha256.items():
-            if recorded.get(language, hashed) != hashed:
-                raise InputError(
-                    f"the checkpoint was trained with another dictionary of {language} than "
-                    f"dict.{language}.txt in {self.cfg.data}; name the data folder that it was "
-                    "trained from"
-                )
+        dictionaries.require_recorded(recorded, self.state.dictionary_sha256, self.cfg.data)
 
     # The teacher
 
@@ -211,27 +201,8 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
     # The data
 
     def language_pairs(self, folder: str, split: str, combine: bool = False) -> LanguagePairDataset:
-        """One split of one binarised folder, read as fairseq's translation task does."""
-        return load_langpair_dataset(
-            folder,
-            split,
-            self.cfg.source_lang,
-            self.src_dict,
-            self.cfg.target_lang,
-            self.tgt_dict,
-            combine=combine,
-            dataset_impl=self.cfg.dataset_impl,
-            upsample_primary=self.cfg.upsample_primary,
-            left_pad_source=self.cfg.left_pad_source,
-            left_pad_target=self.cfg.left_pad_target,
-            max_source_positions=self.cfg.max_source_positions,
-            max_target_positions=self.cfg.max_target_positions,
-            load_alignments=self.cfg.load_alignments,
-            truncate_source=self.cfg.truncate_source,
-            num_buckets=self.cfg.num_batch_buckets,
-            shuffle=split != "test",
-            pad_to_multiple=self.cfg.required_seq_len_multiple,
-        )
+        """See :func:`kd_plugin.data.subset.language_pairs`."""
+        return language_pairs(self, folder, split, combine)
 
     def load_dataset(
         self, split: str, epoch: int = 1, combine: bool = False, **kwargs: Any
@@ -246,10 +217,10 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
             data = self._with_second_target(data, split, shard, combine)
         if self.method is not None and self.store is not None:
             needed = split == self.cfg.train_subset
-            of_distilled = not self.method.teacher_reads_reference
+            of_distilled = not self.method.gold_is_reference
             data = self.store.attach(data, shard, split, needed, of_distilled)
         positions = resolve_max_positions(self.max_positions(), self.student_positions)
-        teacher = self.__dict__.get("teacher")  # as far as a criterion asked for it
+        teacher = self.teacher if self.method is not None else None
         flag = f"--teacher-path {self.cfg.teacher_path}"
         require_positions(data, positions, teacher, flag, split)
         self.datasets[split] = data
@@ -274,15 +245,6 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
 
     def _with_second_target(self, reference: Any, split: str, shard: int, combine: bool) -> Any:
         flag = f"--distilled-data {self.cfg.distilled_data}"
-        folders = [absolute(folder) for folder in split_paths(self.cfg.distilled_data)]
-        shards = len(split_paths(self.cfg.data))
-        if len(folders) != shards:
-            raise InputError(
-                f"{flag} names {len(folders)} folder(s) and the data {shards}; give one for each, "
-                "in the same order"
-            )
-
-        def load(folder: str) -> Any:
-            return self.language_pairs(folder, split, combine)
-
-        return with_second_target(reference, load, folders[shard], self, split, flag)
+        folder = folder_for_each(str(self.cfg.distilled_data), self.cfg.data, flag)[shard]
+        load = functools.partial(self.language_pairs, split=split, combine=combine)
+        return with_second_target(reference, load, folder, self, split, flag)

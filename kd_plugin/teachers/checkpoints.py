@@ -147,7 +147,7 @@ def _check_dictionaries(
     recorded = recorded_dictionaries(state)
     folder = absolute(teacher_data) if teacher_data else own_data(cfg)
     proven = True
-    for language, ours in task.languages():
+    for language, ours in dictionaries.languages(task):
         theirs = dictionaries.load_dictionary(folder, language) if folder else None
         if theirs is not None:
             name = os.path.join(str(folder), f"dict.{language}.txt")
@@ -175,7 +175,7 @@ def own_data(cfg: Any) -> str | None:
 
 
 def _check_sizes(weights: Any, task: Any, flag: str) -> None:
-    for side, (language, ours) in zip(("encoder", "decoder"), task.languages()):
+    for side, (language, ours) in zip(("encoder", "decoder"), dictionaries.languages(task)):
         embedding = weights.get(f"{side}.embed_tokens.weight")
         if embedding is not None and len(embedding) != len(ours):
             raise InputError(

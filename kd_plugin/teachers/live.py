@@ -13,6 +13,7 @@ from fairseq.utils import resolve_max_positions
 from torch import Tensor
 
 from ..errors import InputError
+from ..host.device import a_parameter
 from ..host.probabilities import at_least_float32, log_probabilities, log_softmax
 from ..host.projection import projects_features
 from .targets import WholeBelief
@@ -50,7 +51,7 @@ class LiveTeacher:
 
     @property
     def _like(self) -> Any:
-        return next(p for p in self.models[0].parameters() if p.is_floating_point())
+        return a_parameter(self.models[0])
 
     def max_positions(self) -> tuple[float, float]:
         """The longest source and target, in tokens, that every member reads."""
@@ -59,13 +60,13 @@ class LiveTeacher:
 
     def follow(self, student: torch.nn.Module) -> None:
         """Move to the student's device and precision."""
-        like = next(p for p in student.parameters() if p.is_floating_point())
+        like = a_parameter(student)
         self.to(like.device, like.dtype)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> None:
         """Move where they are not yet."""
         for model in self.models:
-            own = next(p for p in model.parameters() if p.is_floating_point())
+            own = a_parameter(model)
             if (own.device, own.dtype) != (device, dtype):
                 model.to(device=device, dtype=dtype)
 

@@ -13,6 +13,7 @@ import torch
 from fairseq.utils import split_paths
 from torch import Tensor
 
+from ..data.subset import language_pairs
 from ..errors import InputError
 
 SENTENCES_TO_JUDGE_BY = 64
@@ -52,7 +53,7 @@ def require_better_than_unigram(teacher: Any, task: Any, flag: str, data_flag: s
 def _first_sentences(task: Any, positions: tuple[float, float]) -> Any | None:
     for split in ("valid", "train"):
         try:
-            data = task.language_pairs(split_paths(task.cfg.data)[0], split)
+            data = language_pairs(task, split_paths(task.cfg.data)[0], split)
         except FileNotFoundError:
             continue
         rows = range(min(len(data), SENTENCES_TO_JUDGE_BY))

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from fairseq.utils import split_paths
 from torch import Tensor
 
 from ..data.stored import StoredDataset
+from ..data.subset import folder_for_each
 from ..errors import InputError
 from ..files.shards import is_begun, subset_name
 from ..files.whole import sha256
+from ..host.device import a_parameter
 from ..host.paths import absolute
 from ..stores.store import Store
 from .kept import Kept, KeptBelief
@@ -46,7 +47,6 @@ class TeacherStore:
         self.flag = f"{flag} {':'.join(folders)}"
         self.folders = [Path(absolute(folder)) for folder in folders]
         self.task = task
-        self.subset = subset
         self.first = self.open(0, subset)
         self.settings = self.first.settings
         self.kind = str(self.settings["kind"])
@@ -64,12 +64,8 @@ class TeacherStore:
             InputError: another number of folders, or flags that change the text.
         """
         cfg = task.cfg
-        folders, data = split_paths(cfg.teacher_store), split_paths(cfg.data)
-        if len(folders) != len(data):
-            raise InputError(
-                f"--teacher-store {cfg.teacher_store} names {len(folders)} folder(s) and the "
-                f"data {len(data)}; give one for each, in the same order"
-            )
+        flag = f"--teacher-store {cfg.teacher_store}"
+        folders = folder_for_each(cfg.teacher_store, cfg.data, flag)
         if cfg.num_batch_buckets:
             raise InputError(
                 f"--num-batch-buckets {cfg.num_batch_buckets} changes the sentences, and "
@@ -133,7 +129,7 @@ class TeacherStore:
 
     def follow(self, student: torch.nn.Module) -> None:
         """Move what is not in a batch (output layers) to the student's device and precision."""
-        like = next(p for p in student.parameters() if p.is_floating_point())
+        like = a_parameter(student)
         self.layers = [layer.to(like.device, like.dtype) for layer in self.layers]
 
     def targets(self, stored: Tensor, dtype: torch.dtype) -> Any:

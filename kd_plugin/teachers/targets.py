@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..host.probabilities import log_softmax
+from ..host.probabilities import likeliest, log_softmax
 from ..ops import SoftTarget
 
 
@@ -29,8 +29,8 @@ class Belief(SoftTarget):
 
     def best(self) -> Tensor:
         """The likeliest token of each position [n]."""
-        best = self.log_q.argmax(-1, keepdim=True)
-        return (best if self.ids is None else self.ids.gather(-1, best)).squeeze(-1)
+        best = likeliest(self.log_q)
+        return best if self.ids is None else self.ids.gather(-1, best.unsqueeze(-1)).squeeze(-1)
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def _compare(
     truncation: _Distance,
 ) -> int:
     sample = data.collater([data[row] for row in rows])
-    sample = moved(sample, next(teacher.models[0].parameters()).device)
+    sample = moved(sample, teacher.device)
     real = sample["target"].ne(data.pairs.tgt_dict.pad())
     y = sample["target"][real]  # [N]
     live = teacher.targets(sample["net_input"], real)
