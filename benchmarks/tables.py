@@ -6,6 +6,7 @@ usage: python -m benchmarks.tables [--check]
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 from pathlib import Path
@@ -88,6 +89,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 def main() -> None:
     """Write both, or check the page."""
+    logging.disable(logging.INFO)  # matplotlib tells of every font
     known = json.loads(RESULTS.read_text())
     text = PAGE.read_text("utf-8")
     ours = page(known, text)
