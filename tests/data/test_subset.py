@@ -1,0 +1,49 @@
+"""What identifies the sentences of a subset, and which folders belong to which data."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kd_plugin.data.subset import (
+    fingerprint,
+    folder_for_each,
+    language_pairs,
+    read_subset,
+    require_binarised,
+)
+from kd_plugin.errors import InputError
+from kd_plugin.tasks.distillation import DistillationTask
+
+
+def test_folders_are_as_many_as_those_of_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = folder_for_each("one:/two", "a:b", "--distilled-data one:/two")
+    assert found == [os.path.join(os.getcwd(), "one"), "/two"]
+    with pytest.raises(InputError, match=r"--x one names 1 folder\(s\) and the data 2; give one"):
+        folder_for_each("one", "a:b", "--x one")
+
+
+def test_a_fingerprint_is_of_ids_and_of_where_sentences_end(data: Path) -> None:
+    task = DistillationTask.of_data(str(data))
+    pairs = language_pairs(task, str(data), "train")
+    other = language_pairs(task, str(data), "valid")
+    assert fingerprint(pairs.src, pairs.src_sizes) == fingerprint(pairs.src, pairs.src_sizes)
+    assert fingerprint(pairs.src, pairs.src_sizes) != fingerprint(other.src, other.src_sizes)
+    joined = [pairs.src[0].new_tensor([1, 2]), pairs.src[0].new_tensor([3])]
+    cut = [pairs.src[0].new_tensor([1]), pairs.src[0].new_tensor([2, 3])]
+    sizes = pairs.src_sizes[:2]
+    sizes_joined, sizes_cut = sizes * 0 + [2, 1], sizes * 0 + [1, 2]
+    assert fingerprint(joined, sizes_joined) != fingerprint(cut, sizes_cut)
+
+
+def test_what_is_no_subset_and_no_corpus_is_named(data: Path, tmp_path: Path) -> None:
+    task = DistillationTask.of_data(str(data))
+    with pytest.raises(InputError, match=r"--subset dev: .* holds no dev set of xx-yy"):
+        read_subset(task, str(data), "dev")
+    with pytest.raises(InputError, match="holds no binarised corpus"):
+        require_binarised(str(tmp_path), None, None)
+    with pytest.raises(InputError, match=r"--source-lang zz is no language of .*; give one of"):
+        require_binarised(str(data), "zz", None)
