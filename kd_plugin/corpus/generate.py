@@ -21,6 +21,7 @@ from ..teachers.live import LiveTeacher
 from ..version import versions
 from .decoding import Search
 from .engines import Engine, decoder_of, modules_of, settle
+from .origin import origin_of
 from .records import ENDING, FORCED, Record, pack, unpack
 
 
@@ -95,7 +96,8 @@ def generate(
         digest = hashlib.sha256()
         for block in writer.blocks():
             digest.update(block)
-        writer.finish({"settings": settings, "counts": dict(counts), "sha256": digest.hexdigest()})
+        manifest = {"settings": settings, "counts": dict(counts), "sha256": digest.hexdigest()}
+        writer.finish({**manifest, "data": origin_of(Path(task.cfg.data), [pairs])})
     return f"{path}: " + ", ".join(f"{key} {value}" for key, value in sorted(counts.items()))
 
 
