@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks import tables
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +36,19 @@ def test_the_page_is_made_of_the_results() -> None:
     known = json.loads((ROOT / "benchmarks/results.json").read_text())
     text = tables.PAGE.read_text("utf-8")
     assert tables.page(known, text) == text
+
+
+@pytest.mark.slow
+def test_commands_on_synthetic_corpora(tmp_path: Path) -> None:
+    """Some of them; each says what it took."""
+    folder = str(tmp_path / "made")
+    only = ["import", "mix", "describe"]
+    command = [sys.executable, "-m", "benchmarks.corpora", folder, "--sentences", "300"]
+    command += ["--only", *only]
+    run = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    rows = [line.split("|") for line in run.stdout.splitlines()]
+    assert [row[1].strip() for row in rows] == only
+    assert all(row[2].strip() == "300" for row in rows)
 
 
 def test_an_unknown_part_is_named() -> None:

@@ -24,7 +24,7 @@ from typing import Any
 from ..errors import InputError
 from ..files.names import SUBWORDS
 from ..host.ranges import spelled
-from .flags import add_data_flags, declare
+from .flags import add_data_flags, add_workers, declare, require_positive
 from .score import TOKENIZERS
 
 EXAMPLE = """  fairseq-kd describe data corpus interpolated --json text.json --plot text.png
@@ -51,6 +51,7 @@ def add_command(commands: Any) -> None:
     add("--write-prefixes", type=Path, metavar="FOLDER", help=about)
     about = "what --write-prefixes wrote, and the same model's translations of it"
     add("--prefixes", type=Path, nargs=2, metavar=("FOLDER", "CORPUS"), help=about)
+    add_workers(parser)
     add("--json", metavar="FILE", help="also write everything here")
     add("--plot", type=Path, metavar="FILE", help="also draw it (PNG; needs matplotlib)")
 
@@ -69,6 +70,7 @@ def run(given: argparse.Namespace) -> None:
                 f"{spelled(flag)} is of one CORPUS and {len(given.corpora)} are given; "
                 "give the model's translations of DATA"
             )
+    require_positive(given, "workers")
     if given.align and given.alignments:
         raise InputError(f"--align {given.align} and --alignments both align; give one of them")
     from ..corpus.describe import Wanted, describe, prefixes_of
@@ -88,7 +90,7 @@ def run(given: argparse.Namespace) -> None:
         given.subwords, given.tokenize, given.alignments, given.align, given.memorisation,
         tuple(given.prefixes) if given.prefixes else None,
     )  # fmt: skip
-    rows = describe(task, given.corpora, given.subset, wanted, task_of)
+    rows = describe(task, given.corpora, given.subset, wanted, task_of, given.workers)
     print(markdown(rows))
     if given.json:
         write_json(given.json, rows)

@@ -88,10 +88,16 @@ def add_work_flags(parser: Any, block_size: int = 2000) -> None:
 def add_derive_flags(parser: Any) -> None:
     """What commands share that make a corpus of a corpus."""
     add = parser.add_argument
-    cores = len(os.sched_getaffinity(0))
     add("--subwords", choices=SUBWORDS, default=SUBWORDS[0], help="(default: %(default)s)")
-    add("--workers", type=int, default=cores, help="processes (default: all cores)")
+    add_workers(parser)
     add("--block-size", type=int, default=2000, help="sentences a block (default: %(default)s)")
+
+
+def add_workers(parser: Any) -> None:
+    """``--workers``; what is written does not depend on it."""
+    cores = len(os.sched_getaffinity(0))
+    about = "processes (default: all cores)"
+    parser.add_argument("--workers", type=int, default=cores, help=about)
 
 
 def add_pairs_flags(parser: Any) -> None:

@@ -65,13 +65,13 @@ def run(given: argparse.Namespace) -> None:
         )
     from ..corpus.adopt import adopt
     from ..corpus.foreign import Foreign
-    from ..data.subset import read_subset
+    from ..data.subset import read_sides
     from ..host.ranges import Range, require
     from ..tasks.distillation import DistillationTask
 
     require("--lenpen", given.lenpen, Range(-10, 1000))
     task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
-    pairs = read_subset(task, given.data, given.subset)
+    pairs = read_sides(task, given.data, given.subset)
     hypotheses = Foreign(given.hypotheses, given.format, given.nbest, given.scores)
     told = adopt(
         task, pairs, hypotheses, given.output, given.subset, given.subwords, given.sentencepiece,

@@ -78,11 +78,11 @@ def run(given: argparse.Namespace) -> None:
     pairs = None
     if given.data:
         kd_plugin.register()
-        from ..data.subset import read_subset
+        from ..data.subset import read_sides
         from ..tasks.distillation import DistillationTask
 
         task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
-        pairs = read_subset(task, given.data, given.subset)
+        pairs = read_sides(task, given.data, given.subset)
     choice = Choice(
         by, copies, given.metric or METRICS.get(by, "bleu"), given.smoothing, given.tokenize,
         given.subwords, given.seed, given.scores, given.references, given.data, pairs,

@@ -16,6 +16,7 @@ from ..version import versions
 from .alignment import Alignment, Verdict
 from .derived import BLOCK_SIZE, Counts, Made, write_records
 from .foreign import Foreign, Hypotheses
+from .origin import origin_of
 from .pieces import find_model, load_model, require_its_model
 from .records import Record
 from .references import Sources, sha256_of
@@ -78,7 +79,7 @@ def adopt(
         "lenpen": lenpen,
     }
     reads = {"data": origin["source_sha256"], **reads}
-    made = Made("import", flags, reads, names, block_size=block_size)
+    made = Made("import", flags, reads, names, {}, block_size, origin_of(data, [pairs]))
     settings = {
         **origin, "command": made.command, "flags": flags, "reads": reads, "inputs": [],
         "block_size": block_size, "versions": versions(sentencepiece), "shard": "0/1",
@@ -141,8 +142,9 @@ class _Cut:
         if all(score is not None for _, score in given):
             given.sort(key=lambda pair: -(pair[1] or 0.0))
         pieces = [self._pieces(text) for text, _ in given]
-        tokens = [[self.words.index(piece) for piece in cut] for cut in pieces]
-        unknown = [sum(i == self.words.unk() for i in ids) for ids in tokens]
+        known, unk = self.words.indices, self.words.unk()
+        tokens = [[known.get(piece, unk) for piece in cut] for cut in pieces]
+        unknown = [ids.count(unk) for ids in tokens]
         noted = {
             "imported": 1,
             "hypotheses": len(given),

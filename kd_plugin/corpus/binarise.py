@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..data.subset import fingerprint_of_sources, read_subset
+from ..data.subset import fingerprint_of_sources, read_sides
 from ..errors import InputError
 from ..files.shards import Shards, subset_name
 from .derived import essentials
@@ -43,7 +43,7 @@ def binarise(
     """
     data = task.cfg.data
     name = subset_name(task, subset)
-    pairs = read_subset(task, data, subset)
+    pairs = read_sides(task, data, subset)
     shards = require_corpus_of(task, pairs, corpus, name, any_text=True)
     settings = shards[0][1]["settings"]
     targets = Targets(corpus, subset, pairs, undecoded, copies)

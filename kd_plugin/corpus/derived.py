@@ -64,6 +64,8 @@ class Made:
     names: Mapping[str, str] = field(default_factory=dict)  # what those flags said, not compared
     settings: Mapping[str, Any] = field(default_factory=dict)  # over those of the first input
     block_size: int = BLOCK_SIZE
+    data: Mapping[str, Any] | None = None  # the origin of the data folder that it was given
+    folders: Sequence[Mapping[str, Any]] = ()  # those of others
 
 
 def derive(
@@ -145,6 +147,8 @@ def write_records(
             "sha256": writer.sha256(),
             "names": dict(made.names),
             "inputs": list(inputs),
+            "data": made.data,
+            "folders": list(made.folders),
         }
         if report:
             manifest["report"] = report(counts)
@@ -210,6 +214,8 @@ def essentials(shards: Shards) -> dict[str, Any]:
         "settings": kept,
         "names": manifest.get("names", {}),
         "inputs": manifest.get("inputs", []),
+        "data": manifest.get("data"),
+        "folders": manifest.get("folders", []),
     }
 
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..data.subset import fingerprint, read_subset
+from ..data.subset import fingerprint, read_sides
 from ..files.shards import subset_name
 from .binarise import require_corpus_of
 from .derived import BLOCK_SIZE, Counts, Made, derive
 from .gold import StoredGold, to_score
+from .origin import origin_of
 from .records import Record
 from .references import Lines, Sources, sha256_of
 from .rules import Hypothesis, Rule
@@ -55,7 +56,7 @@ def filter_corpus(
     Raises:
         InputError: the corpus is not whole, or not of the data.
     """
-    pairs = read_subset(task, task.cfg.data, subset)
+    pairs = read_sides(task, task.cfg.data, subset)
     name = subset_name(task, subset)
     shards = require_corpus_of(task, pairs, corpus, name)
     step = _Filter(pairs, rules, duplicates, subwords)
@@ -70,7 +71,8 @@ def filter_corpus(
         names["gold_scores"] = str(gold_scores)
         feed = Lines(gold_scores, "--gold-scores")
         step.scores = gold_scores
-    made = Made("filter", flags, reads, names, block_size=block_size)
+    data = origin_of(Path(task.cfg.data), [pairs])
+    made = Made("filter", flags, reads, names, block_size=block_size, data=data)
     recall = step.remember if duplicates else None
     workers = 1 if duplicates else workers
     return derive([shards], output, name, made, step, feed, workers, recall=recall)

@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..data.subset import fingerprint, read_subset
+from ..data.subset import fingerprint, read_sides
 from ..errors import InputError
 from ..files.output import new_folder
 from ..version import versions
 from .folder import new_data_folder
+from .origin import origin_of
 
 SEEN, UNSEEN = "seen", "unseen"  # parts of a fold: what its teacher reads, and what it teaches
 
@@ -38,7 +39,7 @@ def cut(task: Any, folds: int, output: Path, subset: str = "train") -> list[int]
         InputError: a fold has none, the data has further parts of the subset, the folder exists.
     """
     data = str(task.cfg.data)
-    pairs = read_subset(task, data, subset)
+    pairs = read_sides(task, data, subset)
     require_one_part(data, subset)
     if pairs.tgt is None:
         raise InputError(f"--subset {subset}: {data} holds no targets of it to train a teacher on")
@@ -54,6 +55,7 @@ def cut(task: Any, folds: int, output: Path, subset: str = "train") -> list[int]
         "sources_sha256": fingerprint(pairs.src, pairs.src_sizes),
         "targets_sha256": fingerprint(pairs.tgt, pairs.tgt_sizes), "versions": versions(torch),
     }  # fmt: skip
+    data_origin = origin_of(Path(data), [pairs])
     with new_folder(output) as scratch:
         for number in range(folds):
             for part, rows in ((SEEN, fold != number), (UNSEEN, fold == number)):
@@ -61,6 +63,8 @@ def cut(task: Any, folds: int, output: Path, subset: str = "train") -> list[int]
                     for row in np.flatnonzero(rows).tolist():
                         folder.add(pairs.src[row], pairs.tgt[row])
                     folder.note("fold.json", {**told, "fold": number, "part": part})
+                    flags = {"folds": folds, "subset": subset}
+                    folder.made_by("fold", flags, data_origin, within=f"{number}/{part}")
     return [int(size) for size in sizes]
 
 

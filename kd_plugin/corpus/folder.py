@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fairseq.data import indexed_dataset
 
 from ..data.dictionaries import languages
+from ..data.indexed import SentenceWriter
 from ..files.output import new_folder
 from ..files.shards import subset_name
 from ..files.whole import to_json, write_atomically
@@ -30,14 +30,14 @@ class PairWriter:
         self._step: Step | None = None
         stem = part / self._name
         self._sides = {
-            f"{stem}.{code}": indexed_dataset.make_builder(f"{stem}.{code}.bin", "mmap", len(words))
+            code: SentenceWriter(f"{stem}.{code}", len(words))
             for code, words in languages(task)[: 1 + targets]
         }
 
     def add(self, source: Any, target: Any = None) -> None:
         """Token ids of both sides, with the end of sentence; of the source where it is all."""
         for side, tokens in zip(self._sides.values(), (source, target)):
-            side.add_item(tokens)
+            side.add(tokens)
         self.pairs += 1
 
     def made_by(
@@ -48,6 +48,7 @@ class PairWriter:
         inputs: Sequence[Step] = (),
         reads: Mapping[str, str] | None = None,
         names: Mapping[str, str] | None = None,
+        within: str | None = None,
     ) -> None:
         """Say which command makes the folder; see :mod:`.origin`.
 
@@ -58,16 +59,18 @@ class PairWriter:
             inputs: of the corpora and folders that it read beside it.
             reads: the sha256 of files that flags name.
             names: what those flags said.
+            within: where in the command's output it stands, if that has several folders.
         """
         self._step = {
             "command": command, "flags": {**flags, "languages": self._languages}, "data": data,
             "inputs": list(inputs), "reads": dict(reads or {}), "names": dict(names or {}),
+            **({"within": within} if within else {}),
         }  # fmt: skip
 
     def finish(self) -> None:
         """Write the indices, and how it was made."""
-        for stem, side in self._sides.items():
-            side.finalize(f"{stem}.idx")
+        for side in self._sides.values():
+            side.finish()
         if self._step:
             step = {**self._step, "pairs": self.pairs, "versions": versions(torch)}
             write_step(self.part, self._name, step)

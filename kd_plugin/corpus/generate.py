@@ -21,6 +21,7 @@ from ..teachers.live import LiveTeacher
 from ..version import versions
 from .decoding import Search
 from .engines import Engine, decoder_of, modules_of, settle
+from .origin import origin_of
 from .records import ENDING, FORCED, Record, pack, unpack
 
 
@@ -92,7 +93,8 @@ def generate(
     with BlockWriter(path, settings) as writer:
         _write_blocks(writer, work, decoder, search.block_size)
         counts = sum((Counter(note) for note in writer.notes), Counter[str]())
-        writer.finish({"settings": settings, "counts": dict(counts), "sha256": writer.sha256()})
+        manifest = {"settings": settings, "counts": dict(counts), "sha256": writer.sha256()}
+        writer.finish({**manifest, "data": origin_of(Path(task.cfg.data), [pairs])})
     return f"{path}: " + ", ".join(f"{key} {value}" for key, value in sorted(counts.items()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 from collections.abc import Iterator, Mapping
@@ -31,18 +32,19 @@ def history(
     Raises:
         InputError: the corpus is not whole, or no command of ours made the folder.
     """
-    chain = _Chain()
     step = step_of(folder)
     if step is not None:
+        chain = _Chain(step)
         chain.folder({"folder": str(folder), "history": step})
     elif any(folder.glob("dict.*.txt")):
         raise InputError(
             f"{folder} is a data folder without {NAME}: no command of this version made it; name "
-            "one that binarise, mix, noise or sources made, or a corpus"
+            "one that binarise, mix, noise, fold or sources made, or a corpus"
         )
     else:
         name = corpus_name(folder, subset, source, target)
         step = essentials(find_corpus(folder, name, any_text=True))
+        chain = _Chain(step)
         chain.learn_names(step)
         chain.corpus(step)
     return chain.lines
@@ -51,8 +53,9 @@ def history(
 class _Chain:
     """Adds the commands of each step behind those of what it reads, each once."""
 
-    def __init__(self) -> None:
+    def __init__(self, last: Step) -> None:
         self.lines: list[str] = []
+        self._taken = {*_names(last)}  # what files and folders that were there are called
         self._known: dict[str, str] = {}  # what each step is called
         self._by_sources: dict[str, str] = {}  # data folders, by the hash of their sources
         self._teachers: dict[str, str] = {}  # by their hash
@@ -66,8 +69,10 @@ class _Chain:
             self.learn_names(one)
 
     def _call(self, key: str, kind: str) -> str:
-        number = sum(name.startswith(kind) for name in self._known.values()) + 1
-        return self._known.setdefault(key, f"{kind}{number}")
+        names = (f"{kind}{number}" for number in itertools.count(1))
+        name = next(name for name in names if name not in self._taken)
+        self._taken.add(name)
+        return self._known.setdefault(key, name)
 
     def _teacher(self, digest: str) -> str:
         return self._teachers.setdefault(digest, f"teacher{len(self._teachers) + 1}.pt")
@@ -98,18 +103,29 @@ class _Chain:
         return self._known[key]
 
     def _make_folder(self, step: Step, key: str) -> None:
-        data = self.folder(step["data"]) if step["data"] else None
-        inputs = [self.folder(o) if "folder" in o else self.corpus(o) for o in step["inputs"]]
-        called = self._call(key, "data")
+        """Tell of a folder, and of the command that made it if that is not told yet."""
+        whole = json.dumps({**step, "within": None, "pairs": None, "files": None}, sort_keys=True)
+        within = step.get("within")
+        if within is None or whole not in self._known:
+            command = self._command(step, whole if within else key)
+        else:
+            command = None
+        called = f"{self._known[whole]}/{within}" if within else self._known[key]
+        self._known[key] = called
         version = step["versions"].get("kd-plugin", "unknown")
         self.lines.append(
             f"# {called}: a data folder of {step['pairs']} pairs, kd-plugin {version}"
         )
         self.lines += [f"#   {called}/{name}: sha256 {h}" for name, h in step["files"].items()]
+        self.lines += command or []
+
+    def _command(self, step: Step, key: str) -> list[str]:
+        """The command that makes a folder, behind the files that it reads."""
+        data = self.folder(step["data"]) if step["data"] else None
+        inputs = [self.folder(o) if "folder" in o else self.corpus(o) for o in step["inputs"]]
+        called = self._call(key, "data")
         named = {flag: str(step["names"].get(flag, flag.upper())) for flag in step["reads"]}
-        self.lines += [
-            f"#   {named[flag]}: sha256 {digest}" for flag, digest in step["reads"].items()
-        ]
+        lines = [f"#   {named[flag]}: sha256 {digest}" for flag, digest in step["reads"].items()]
         flags = {**step["flags"]}
         source, target = flags.pop("languages", (None, None))
         placed = [*PLACES.get(step["command"], ("data",))]
@@ -119,13 +135,15 @@ class _Chain:
             words += ["--part", (which if isinstance(which, str) else inputs[which]) + suffix]
         out = "write_prefixes" if step["command"] == "describe" else "output"
         flags |= {**named, "source_lang": source, "target_lang": target, out: called}
-        self.lines.append(shlex.join([*words, *_flags(flags)]))
+        return [*lines, shlex.join([*words, *_flags(flags)])]
 
     def corpus(self, step: Mapping[str, Any]) -> str:
         """Tell of a corpus; returns what it is called."""
         key = " ".join(step["sha256"])
         if key in self._known:
             return self._known[key]
+        data = self.folder(step["data"]) if step.get("data") else None
+        folders = [self.folder(one) for one in step.get("folders", ())]
         inputs = [self.corpus(one) for one in step["inputs"]]
         settings, names = step["settings"], step["names"]
         called = self._call(key, "corpus")
@@ -142,7 +160,8 @@ class _Chain:
             reads |= {self._teacher(one): one for one in settings.get("teacher_sha256", [])}
         named = {flag: str(names.get(flag, flag.upper())) for flag in reads}
         if "data" in named:
-            named["data"] = self._data(reads["data"], names.get("data"))
+            named["data"] = data or self._data(reads["data"], names.get("data"))
+        named |= {f"trained_on{number}": name for number, name in enumerate(folders, 1)}
         self.lines += [f"#   {named[flag]}: sha256 {digest}" for flag, digest in reads.items()]
         words = ["fairseq-kd", command, *inputs]
         if command == "generate":
@@ -163,6 +182,21 @@ class _Chain:
         words += _flags({"target_lang": target, "output": called})
         self.lines.append(shlex.join(words))
         return called
+
+
+def _names(step: Any) -> Iterator[str]:
+    """What each file and folder is called that a chain reads."""
+    if isinstance(step, Mapping):
+        for key, value in step.items():
+            if key == "names":
+                yield from value.values()
+            elif key == "folder":
+                yield value
+            else:
+                yield from _names(value)
+    elif isinstance(step, list):
+        for value in step:
+            yield from _names(value)
 
 
 def _engine(settings: Mapping[str, Any]) -> list[str]:

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..data.subset import read_subset
+from ..data.subset import read_sides
 from ..errors import InputError
 from ..files.blocks import UNSAID
 from ..files.shards import Shards, subset_name
 from ..files.whole import difference
 from ..version import versions
 from .derived import BLOCK_SIZE, Counts, Made, essentials, hashes, length_penalty, write_records
+from .origin import origin_of
 from .records import Record, corpus_lines, find_corpus, to_record
 from .unseen import Unseen, require_teachers, trained_on
 
@@ -49,7 +50,7 @@ def merge_corpora(
         InputError: a teacher saw a sentence that it teaches; a corpus is of other sentences or
             dictionaries, or was made in another way than the first.
     """
-    pairs = read_subset(task, task.cfg.data, subset)
+    pairs = read_sides(task, task.cfg.data, subset)
     folders = trained_on(folders, teachers, len(corpora), "--corpora")
     name = subset_name(task, subset)
     inputs = [find_corpus(folder, name, any_text=True) for folder in corpora]
@@ -72,7 +73,8 @@ def merge_corpora(
     reads |= {f"trained_on{n}": digest for n, digest in enumerate(unseen.text_sha256, 1)}
     names = {"data": str(task.cfg.data)}
     names |= {f"trained_on{n}": folder for n, folder in enumerate(folders, 1)}
-    made = Made("fold", {}, reads, names, block_size=block_size)
+    data = origin_of(Path(task.cfg.data), [pairs])
+    made = Made("fold", {}, reads, names, {}, block_size, data, unseen.origins)
     kind = first.get("kind", UNSAID["kind"])
     settings = {
         "format": 1, "subset": subset, "languages": [task.cfg.source_lang, task.cfg.target_lang],

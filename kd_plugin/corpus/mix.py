@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..data.subset import fingerprint, language_pairs, read_subset, require_same_dictionaries
+from ..data.subset import fingerprint, read_sides, require_same_dictionaries, sides_of
 from ..errors import InputError
 from ..files.shards import subset_name
 from ..version import versions
@@ -107,7 +107,7 @@ def _open(task: Any, part: Part, subset: str, undecoded: str, copies: Sequence[i
     """What gives a part's pairs each time it is called, and, then, what it is."""
     folder, data = Path(part.what), str(task.cfg.data)
     if part.what != GOLD and any(folder.glob(f"*.{ENDING}")):
-        pairs = read_subset(task, data, subset)
+        pairs = read_sides(task, data, subset)
         shards = require_corpus_of(task, pairs, folder, subset_name(task, subset), any_text=True)
         targets = Targets(folder, subset, pairs, undecoded, copies)
 
@@ -139,12 +139,12 @@ def _origin(task: Any, folder: str, subset: str) -> Step:
 
 def _all_parts(task: Any, folder: str, subset: str) -> list[Any]:
     """The set and its further parts (``train1``, ...), all of which fairseq trains on."""
-    sets = [read_subset(task, folder, subset)]
+    sets = [read_sides(task, folder, subset)]
     for number in itertools.count(1):
-        try:
-            sets.append(language_pairs(task, folder, f"{subset}{number}"))
-        except FileNotFoundError:
+        more = sides_of(task, folder, f"{subset}{number}")
+        if more is None:
             break
+        sets.append(more)
     for one in sets:
         if one.tgt is None:
             raise InputError(f"--part {folder} has no targets in {subset}; name another folder")

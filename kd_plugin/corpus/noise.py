@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from ..data.subset import fingerprint, read_subset
+from ..data.subset import read_sides
 from ..errors import InputError
 from ..version import versions
 from .folder import new_data_folder
@@ -49,30 +49,38 @@ def add_noise(task: Any, noise: Noise, output: Path, subset: str = "train") -> d
         What was done, by kind.
 
     Raises:
-        InputError: there is no such subset, or the folder exists.
+        InputError: there is no such subset, or no such side of it, or the folder exists.
     """
-    pairs = read_subset(task, task.cfg.data, subset)
+    pairs = read_sides(task, task.cfg.data, subset)
+    if pairs.tgt is None and noise.side != "source":
+        raise InputError(
+            f"--side {noise.side}: {task.cfg.data} has sources alone of {subset}; give --side "
+            "source"
+        )
     counts: Counter[str] = Counter()
-    texts = (pairs.src, pairs.tgt)
+    texts = (pairs.src,) if pairs.tgt is None else (pairs.src, pairs.tgt)
     damage: list[Callable[[Any, int], Any]] = [lambda tokens, row: tokens] * 2
     for side in SIDES[noise.side]:
         words = (pairs.src_dict, pairs.tgt_dict)[side]
         damage[side] = _Damage(noise, words, texts[side], side, counts)
-    with new_data_folder(task, output, subset) as folder:
+    with new_data_folder(task, output, subset, targets=pairs.tgt is not None) as folder:
         for row in range(len(pairs)):
             before = _done(counts)
             folder.add(*(change(text[row], row) for change, text in zip(damage, texts)))
             counts["sentences changed"] += _done(counts) != before
         counts["sentences"] = folder.pairs
+        data = origin_of(Path(task.cfg.data), [pairs])
         told = {
             "flags": {**asdict(noise), "subset": subset},
-            "sources_sha256": fingerprint(pairs.src, pairs.src_sizes),
-            "targets_sha256": fingerprint(pairs.tgt, pairs.tgt_sizes),
+            **{
+                f"{side}_sha256": data[f"{side}_sha256"][0]
+                for side in ("sources", "targets")
+                if f"{side}_sha256" in data
+            },
             "counts": dict(counts),
             "versions": versions(torch),
         }
         folder.note("noise.json", told)
-        data = origin_of(Path(task.cfg.data), [pairs])
         folder.made_by("noise", {**asdict(noise), "subset": subset}, data)
     return dict(counts)
 

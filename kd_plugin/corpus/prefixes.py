@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ..data.subset import fingerprint, read_subset
+from ..data.subset import fingerprint, read_sides
 from ..errors import InputError
 from ..files.schema import SHA256, read_json
 from ..files.shards import Shards, subset_name
@@ -125,7 +125,7 @@ def extracted(asked: Asked, of: Callable[[str], Any], folder: Path, corpus: Path
             " into a new folder"
         )
     task, subset = of(str(folder)), str(told.get("subset", "train"))
-    pairs = read_subset(task, str(folder), subset)
+    pairs = read_sides(task, str(folder), subset)
     shards = require_corpus_of(task, pairs, corpus, subset_name(task, subset))
     translations, found, sentences = read_corpus(shards), 0, 0
     for row, prefixes in asked:

@@ -18,6 +18,7 @@ same format.
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Generator, Iterator
@@ -26,7 +27,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files.blocks import manifest_path
-from ..files.schema import COUNT, SHA256, fault, parse
+from ..files.schema import COUNT, SHA256, checker, fault
 from ..files.shards import Shards, find_shards
 from ..files.whole import sha256
 
@@ -34,17 +35,19 @@ Record = dict[str, Any]
 
 ENDING = "jsonl.gz"
 FORCED = "teacher-forcing"
-LEVEL = 6  # of compression: a twentieth larger than with 9, in a third of the time
+LEVEL = 5  # of compression: 3 % larger than with 6, in half of the time
 LONGEST = 1 << 26  # bytes of a line; one of 100 translations of 1,000 tokens has a hundredth
 AGAIN = "copy it again, or run the command that wrote it again, which redoes it"
 MANIFEST = {"settings": {"source_sha256": SHA256, "dictionary_sha256": {str: SHA256}}}
 RECORD = {"id": COUNT, "hypotheses": [{"tokens": [COUNT], "text": str}]}
 UNDECODED = {"reason": str}
+_is_record = checker(RECORD)
+_encoded = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def pack(records: list[Record]) -> bytes:
     """A block of lines, compressed; the same bytes for the same records."""
-    lines = (json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records)
+    lines = [_encoded(record) + "\n" for record in records]
     return gzip.compress("".join(lines).encode(), LEVEL, mtime=0)
 
 
@@ -126,10 +129,11 @@ def to_record(path: Path, line: bytes, row: int) -> Record:
         InputError: it is none, or not that of sentence ``row``.
     """
     try:
-        record: Record = parse(line, RECORD)
-        wrong = None if record["hypotheses"] else fault(record, UNDECODED)
-    except ValueError as error:
-        wrong = str(error)
+        record: Record = json.loads(line)
+        wrong = None if _is_record(record) else fault(record, RECORD)
+        wrong = wrong or (None if record["hypotheses"] else fault(record, UNDECODED))
+    except (ValueError, RecursionError) as error:
+        wrong = f"it is no JSON: {error}"
     if wrong or record["id"] != row:
         wrong = wrong or f"it is of sentence {record['id'] + 1}"
         raise InputError(
@@ -156,7 +160,7 @@ def corpus_name(
 def _lines(path: Path) -> Iterator[bytes]:
     """Lines as they are unpacked: a file that unpacks to far more than its text is never held."""
     try:
-        with gzip.open(path, "rb") as file:
+        with io.BufferedReader(gzip.open(path, "rb"), 1 << 16) as file:
             while line := file.readline(LONGEST + 1):
                 if len(line) > LONGEST:
                     raise InputError(f"{path} has a line of over {LONGEST} bytes; {AGAIN}")

@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..files.blocks import read_manifest
 from ..files.shards import shard_path
 from .derived import BLOCK_SIZE, SUM, Counts, Made, derive, length_penalty
+from .origin import origin_of
 from .records import ENDING, Record, corpus_name, find_corpus
 from .references import Lines, Targets, require_sources, sha256_of
 from .similarity import Metric, SentenceBleu, SentenceChrf
@@ -36,7 +37,7 @@ class Sentence:
     hypotheses: list[Record]  # of all inputs, best first
     texts: list[str]  # of them, as words
     numbers: Sequence[float] | None  # of --scores
-    lenpens: list[float]  # by which power of the length each score was divided
+    lenpen: float  # by which power of its length each log-probability was divided
     quality: list[float] | None = None  # the metric against the reference
 
 
@@ -82,11 +83,9 @@ class Sampled:
     def __call__(self, sentence: Sentence) -> list[float]:
         generator = random.Random(f"{self.seed}:{sentence.row}")
         return [
-            log_p * max(len(hypothesis["tokens"]), 1) ** lenpen
+            log_p * max(len(hypothesis["tokens"]), 1) ** sentence.lenpen
             - math.log(-math.log(_inside(generator)))
-            for log_p, hypothesis, lenpen in zip(
-                by_model(sentence), sentence.hypotheses, sentence.lenpens
-            )
+            for log_p, hypothesis in zip(by_model(sentence), sentence.hypotheses)
         ]
 
 
@@ -118,22 +117,28 @@ class Select:
             metric: of ``references``, and of the report.
             references: text of each sentence by its number; None where the feed has it, or none.
             subwords: what cut the words.
-            lenpens: the length penalty of each input.
+            lenpens: the length penalty of each input; that of the first becomes all hypotheses'.
         """
         self.scorer, self.copies, self.metric = scorer, copies, metric
         self.references, self.subwords, self.lenpens = references, subwords, lenpens
+        self.reads_texts = isinstance(scorer, Expected)
 
     def __call__(self, records: list[Record], extra: Any) -> tuple[Record, Counts]:
         """See :class:`.derived.Step`; ``extra`` is a reference and numbers, each or None."""
         row = records[0]["id"]
         line, numbers = extra or (None, None)
         reference = self.references[row] if self.references is not None else line
-        pairs = [(h, p) for r, p in zip(records, self.lenpens) for h in r["hypotheses"]]
-        if not pairs:
+        lenpen = self.lenpens[0]
+        hypotheses = [
+            hypothesis if theirs == lenpen else _divided(hypothesis, lenpen - theirs)
+            for record, theirs in zip(records, self.lenpens)
+            for hypothesis in record["hypotheses"]
+        ]
+        if not hypotheses:
             return records[0], {"undecoded": 1}
-        hypotheses = [hypothesis for hypothesis, _ in pairs]
-        texts = [joined(hypothesis["text"], self.subwords) for hypothesis in hypotheses]
-        sentence = Sentence(row, hypotheses, texts, numbers, [penalty for _, penalty in pairs])
+        compared = self.metric is not None and (reference is not None or self.reads_texts)
+        texts = [joined(one["text"], self.subwords) for one in hypotheses] if compared else []
+        sentence = Sentence(row, hypotheses, texts, numbers, lenpen)
         model = by_model(sentence)
         counts = None
         if self.metric is not None and reference is not None:
@@ -164,6 +169,14 @@ class Select:
             scores = {name: self.metric.corpus(counts[f"{SUM}{name}"].tolist()) for name in TOLD}
             told |= {"metric": self.metric.name, **scores}
         return told
+
+
+def _divided(hypothesis: Record, power: float) -> Record:
+    """With its score divided by this power of its length."""
+    score = hypothesis.get("score")
+    if score is None:
+        return hypothesis
+    return {**hypothesis, "score": score / max(len(hypothesis["tokens"]), 1) ** power}
 
 
 def _ranked(scores: Sequence[float], model: Sequence[float]) -> list[int]:
@@ -257,11 +270,12 @@ def select(
     name = corpus_name(corpora[0], subset, *languages)
     inputs = [find_corpus(folder, name) for folder in corpora]
     settings = [shards[0][1]["settings"] for shards in inputs]
-    references = None
+    references = data = None
     if choice.pairs is not None:
+        data = origin_of(Path(str(choice.data)), [choice.pairs])
         require_sources(choice.pairs, settings[0], corpora[0], f"--data {choice.data}")
         references = Targets(choice.pairs, choice.subwords)
-    made = Made("select", choice.flags(), choice.reads(), choice.names(), block_size=block_size)
+    made = Made("select", choice.flags(), choice.reads(), choice.names(), {}, block_size, data)
     metric: Metric = (
         SentenceChrf()
         if choice.metric == "chrf"

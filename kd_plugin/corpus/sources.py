@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..data.subset import read_subset
+from ..data.subset import read_sides
 from ..errors import InputError
 from ..files.progress import Progress
 from .folder import new_data_folder
@@ -46,7 +46,7 @@ def write_sources(
     """
     data, language = Path(task.cfg.data), str(task.cfg.source_lang)
     path = (model or find_model(data, language)) if subwords == "sentencepiece" else None
-    pairs = read_subset(task, str(data), subset)
+    pairs = read_sides(task, str(data), subset)
     if path:
         require_its_model(pairs.src, pairs.src_dict, path)
     files = {"text": text, **({"sentencepiece": path} if path else {})}

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.subset import fingerprint, read_subset, require_same_dictionaries
+from ..data.subset import fingerprint, read_sides, require_same_dictionaries
 from ..errors import InputError
 from ..files.whole import sha256
 from ..host.paths import absolute
 from ..teachers.checkpoints import own_data, read_checkpoint
 from .fold import UNSEEN, require_one_part, source_hashes
+from .origin import Step, origin_of
 
 
 class Unseen:
@@ -32,12 +34,14 @@ class Unseen:
         ours = source_hashes(pairs)
         self.saw: list[NDArray[np.bool_]] = []  # of each folder [n]
         self.text_sha256: list[str] = []
+        self.origins: list[Step] = []
         for folder in folders:
             require_same_dictionaries(folder, task, "--trained-on")
             require_one_part(folder, subset)
-            theirs = read_subset(task, folder, subset)
+            theirs = read_sides(task, folder, subset)
             self.saw.append(np.isin(ours, source_hashes(theirs)))
-            self.text_sha256.append(fingerprint(theirs.src, theirs.src_sizes))
+            self.origins.append(origin_of(Path(folder), [theirs]))
+            self.text_sha256 += self.origins[-1]["sources_sha256"]
         saw_all = np.logical_and.reduce(self.saw)
         if saw_all.any():
             row = int(saw_all.argmax())

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from fairseq.data import LanguagePairDataset
+from fairseq.data.data_utils import load_indexed_dataset
+from fairseq.data.indexed_dataset import MMapIndexedDataset
 from fairseq.tasks.translation import load_langpair_dataset
 from fairseq.utils import split_paths
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..host.paths import absolute
 from . import dictionaries
+
+CHUNK = 1 << 16  # sentences that are hashed at once
 
 
 def require_binarised(folder: str, source: str | None, target: str | None) -> None:
@@ -107,8 +115,69 @@ def read_subset(task: Any, data: str, subset: str) -> Any:
     try:
         return language_pairs(task, data, subset)
     except FileNotFoundError:
-        pair = f"{task.cfg.source_lang}-{task.cfg.target_lang}"
-        raise InputError(f"--subset {subset}: {data} holds no {subset} set of {pair}") from None
+        raise _missing(task, data, subset) from None
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Both sides of a subset, as a fairseq dataset of pairs names them.
+
+    Such a dataset copies the lengths of all sentences for its batches; nothing is held here.
+    """
+
+    src: Any
+    src_dict: Any
+    tgt: Any  # None where there are sources alone
+    tgt_dict: Any
+
+    @property
+    def src_sizes(self) -> Any:
+        """Tokens of each source, end of sentence included [n]."""
+        return self.src.sizes
+
+    @property
+    def tgt_sizes(self) -> Any:
+        """Of each target; None where there are none."""
+        return None if self.tgt is None else self.tgt.sizes
+
+    def __len__(self) -> int:
+        return len(self.src)
+
+
+def read_sides(task: Any, data: str, subset: str) -> Sides:
+    """The sentences of ``--subset``, to be read one by one.
+
+    Raises:
+        InputError: there are none, or not as many sources as targets.
+    """
+    sides = sides_of(task, data, subset)
+    if sides is None:
+        raise _missing(task, data, subset)
+    return sides
+
+
+def sides_of(task: Any, data: str, subset: str) -> Sides | None:
+    """As :func:`read_sides`; None where there are none."""
+    (source, src_dict), (target, tgt_dict) = dictionaries.languages(task)
+    for pair in (f"{source}-{target}", f"{target}-{source}"):
+        stem = os.path.join(data, f"{subset}.{pair}")
+        if os.path.exists(f"{stem}.{source}.idx"):
+            break
+    else:
+        return None
+    src = load_indexed_dataset(f"{stem}.{source}", src_dict)
+    tgt = load_indexed_dataset(f"{stem}.{target}", tgt_dict)
+    if tgt is not None and len(src) != len(tgt):
+        raise InputError(
+            f"{stem}.* has {len(src)} sentences of {source} and {len(tgt)} of {target}; copy the "
+            "folder again, or make it again"
+        )
+    return Sides(src, src_dict, tgt, tgt_dict)
+
+
+def _missing(task: Any, data: str, subset: str) -> InputError:
+    pair = f"{task.cfg.source_lang}-{task.cfg.target_lang}"
+    return InputError(f"--subset {subset}: {data} holds no {subset} set of {pair}")
 
 
 def fingerprint_of_sources(pairs: Any) -> str:
@@ -121,8 +190,29 @@ def fingerprint(sentences: Any, sizes: Any, rows: Any = None) -> str:
 
     ``rows`` are those of which the corpus would consist (default: all).
     """
-    chosen = sizes if rows is None else sizes[rows]
-    digest = hashlib.sha256(chosen.astype("<i8").tobytes())
-    for row in range(len(sizes)) if rows is None else rows.tolist():
-        digest.update(sentences[row].numpy().astype("<i4").tobytes())
+    digest = hashlib.sha256()
+    count = len(sizes) if rows is None else len(rows)
+    parts = [slice(first, first + CHUNK) for first in range(0, count, CHUNK)]
+    for part in parts:
+        digest.update((sizes[part] if rows is None else sizes[rows[part]]).astype("<i8").tobytes())
+    for part in parts:
+        for tokens in _tokens(sentences, part) if rows is None else _rows(sentences, rows[part]):
+            digest.update(tokens.astype("<i4").tobytes())
     return digest.hexdigest()
+
+
+def _rows(sentences: Any, rows: Any) -> Iterator[NDArray[Any]]:
+    """Token ids of each of some sentences."""
+    return (sentences[row].numpy() for row in rows.tolist())
+
+
+def _tokens(sentences: Any, part: slice) -> Iterator[NDArray[Any]]:
+    """Token ids of neighbouring sentences: in one piece where they stand so in the file."""
+    if type(sentences) is MMapIndexedDataset:
+        index = sentences._index
+        starts, sizes = index._pointers[part], index._sizes[part]
+        ends = starts + sizes * np.int64(index._dtype_size)
+        if np.array_equal(starts[1:], ends[:-1]) and (count := int(sizes.sum())):
+            yield np.frombuffer(sentences._bin_buffer, index.dtype, count, int(starts[0]))
+            return
+    yield from _rows(sentences, np.arange(part.start, min(part.stop, len(sentences))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,37 @@ def fault(value: Any, shape: Shape, where: str = "it") -> str | None:
     else:
         fits = type(value) is (type(None) if shape is None else shape)
     return None if fits else f"{where} is {repr(value)[:60]}"
+
+
+def checker(shape: Shape) -> Callable[[Any], bool]:
+    """Whether a value is of a shape, for many values: :func:`fault` says what is wrong."""
+    if isinstance(shape, dict) and str not in shape:
+        entries = [(name, checker(inner)) for name, inner in shape.items()]
+
+        def of_entries(value: Any) -> bool:
+            if not isinstance(value, dict):
+                return False
+            for name, fits in entries:  # noqa: SIM110 (a generator takes longer)
+                if name not in value or not fits(value[name]):
+                    return False
+            return True
+
+        return of_entries
+    if isinstance(shape, list) and isinstance(shape[0], range):
+        allowed = shape[0]
+
+        def of_numbers(value: Any) -> bool:
+            if not isinstance(value, list) or (value and {*map(type, value)} != {int}):
+                return False
+            return not value or (min(value) in allowed and max(value) in allowed)
+
+        return of_numbers
+    if isinstance(shape, list):
+        inner = checker(shape[0])
+        return lambda value: isinstance(value, list) and all(map(inner, value))
+    if isinstance(shape, type):
+        return lambda value: type(value) is shape
+    return lambda value: fault(value, shape) is None
 
 
 def parse(text: str | bytes, shape: Shape) -> Any:

@@ -12,6 +12,7 @@ import pytest
 from sacrebleu.metrics import BLEU, CHRF
 
 from kd_plugin.commands import cli
+from kd_plugin.corpus import texts
 
 from . import made
 
@@ -61,3 +62,17 @@ def test_a_corpus_beside_its_references(
     assert printed[0].startswith("| text | sentences | words |")
     assert f"| {taught['oracle_chrf']:.2f} |" in printed[3]
     assert len({line.count("|") for line in printed}) == 1
+
+
+def test_rows_do_not_depend_on_workers(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = made.write(tmp_path / "corpus", data, made.records_of(data))
+    out = tmp_path / "text.json"
+    found = []
+    for block, workers in ((500, 1), (7, 2), (11, 3)):
+        monkeypatch.setattr(texts, "BLOCK", block)
+        flags = ["--memorisation", "--workers", str(workers), "--json", str(out)]
+        cli.main(["describe", str(data), str(corpus), "--subwords", "none", *flags])
+        found.append(out.read_bytes())
+    assert found[0] == found[1] == found[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -160,13 +161,34 @@ def test_history_tells_the_merge(
     capsys.readouterr()
     cli.main(["history", str(output)])
     commands = [line for line in capsys.readouterr().out.splitlines() if line[0] != "#"]
-    assert [line.split()[1] for line in commands] == ["generate", "generate", "fold"]
+    told = ["fold", "generate", "generate", "fold"]
+    assert [line.split()[1] for line in commands] == told
+    assert commands[0].split()[:3] == ["fairseq-kd", "fold", str(texts)]
     monkeypatch.chdir(tmp_path)
-    places = {"DATA": folds / "0" / "unseen", "DATA2": folds / "1" / "unseen"}
-    places |= {f"TEACHER{number}.PT": path for number, path in enumerate(teachers, 1)}
+    places = {f"TEACHER{number}.PT": path for number, path in enumerate(teachers, 1)}
     for line in commands:
         cli.main([str(places.get(word, word)) for word in line.split()[1:]])
     assert records(tmp_path / "corpus3") == records(output)
+
+
+@pytest.mark.parametrize("part", ["seen", "unseen"])
+def test_history_of_a_fold(
+    folds: Path, part: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """One command, which makes the folder again, and where in its output that is."""
+    capsys.readouterr()
+    cli.main(["history", str(folds / "1" / part)])
+    told = capsys.readouterr().out.splitlines()
+    (command,) = (line for line in told if line[0] != "#")
+    monkeypatch.chdir(tmp_path)
+    cli.main(shlex.split(command)[1:])
+    (place,) = (line.split()[1][:-1] for line in told if ": a data folder of" in line)
+    assert place.endswith(f"/1/{part}")
+    for file in (folds / "1" / part).iterdir():
+        assert (Path(place) / file.name).read_bytes() == file.read_bytes()
+        if file.name.startswith("train") and file.suffix == ".bin":
+            assert any(file.name in line and support.sha256(file) in line for line in told)
 
 
 def test_stopped_and_started_again_the_bytes_are_the_same(

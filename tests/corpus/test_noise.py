@@ -150,3 +150,21 @@ def test_nothing_to_substitute(tmp_path: Path) -> None:
     data = support.binarise(tmp_path / "bin", {"train": [("a a", "b")]})
     with pytest.raises(SystemExit, match="the source side has 1 different words and none"):
         noise(data, tmp_path / "out", "--substitute", 0.1)
+
+
+def test_sources_alone(big: Path, tmp_path: Path) -> None:
+    """Text that nobody has translated is damaged before a teacher reads it."""
+    (tmp_path / "text").write_text("w1 w2 w3 w4 w5\n\nw6 w7 w8\n")
+    alone, out = tmp_path / "alone", tmp_path / "out"
+    plain = ["--subwords", "none"]
+    text = ["--text", str(tmp_path / "text"), "--output", str(alone)]
+    cli.main(["sources", str(big), *text, *plain])
+    swap = ["noise", str(alone), "--swap", "1", *plain, "--output", str(out)]
+    for side in ("target", "both"):
+        with pytest.raises(SystemExit, match=f"--side {side}: .* has sources alone of train; give"):
+            cli.main([*swap, "--side", side])
+    cli.main(swap)
+    task = DistillationTask.of_data(str(out))
+    found = task.language_pairs(str(out), "train")
+    assert found.tgt is None
+    assert [task.src_dict.string(line) for line in found.src] == ["w2 w1 w4 w3 w5", "", "w7 w6 w8"]

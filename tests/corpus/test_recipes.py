@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -24,6 +25,22 @@ def commands() -> list[list[str]]:
     """Every command of every block that begins with one."""
     blocks = re.findall(r"^```\n(fairseq-kd .*?)```", PAGE, flags=re.S | re.M)
     return [shlex.split(line) for block in blocks for line in block.splitlines()]
+
+
+def test_every_other_block_is_a_script_or_a_benchmark() -> None:
+    """What is shown and not run here is run by the test of that, and is there."""
+    blocks = re.findall(r"^```\n(.*?)^```", PAGE, flags=re.S | re.M)
+    others = [block for block in blocks if not block.startswith("fairseq-kd ")]
+    assert len(blocks) - len(others) == len(re.findall(r"^```\nfairseq-kd ", PAGE, flags=re.M))
+    root = Path(__file__).parents[2]
+    for line in (line for block in others for line in block.splitlines()):
+        program, *given = shlex.split(line)
+        if program == "python":
+            assert (root / given[1].replace(".", "/")).with_suffix(".py").is_file()
+            continue
+        assert os.access(root / program, os.X_OK)
+        for word in given:
+            assert not word.startswith("configs/") or (root / word).is_file()
 
 
 def test_they_run(

@@ -160,6 +160,28 @@ def test_corpora_are_pooled(data: Path, corpus: Path, tmp_path: Path) -> None:
     assert [r["hypotheses"] for r in read(tmp_path / "out")] == expected
 
 
+def test_scores_of_a_pool_are_divided_by_one_power_of_the_length(
+    data: Path, corpus: Path, tmp_path: Path
+) -> None:
+    """That of the first corpus, which the manifest of the pool says."""
+    records, others = made.records_of(data), made.records_of(data, K=2, seed=9)
+    second = made.write(tmp_path / "second", data, others, lenpen=0.5)
+    select(corpus, second, "--n", 9, "--output", tmp_path / "out")
+    for hypothesis in (one for record in others for one in record["hypotheses"]):
+        if hypothesis["score"] is not None:
+            hypothesis["score"] /= len(hypothesis["tokens"]) ** 0.5
+    pooled = [
+        {**one, "hypotheses": one["hypotheses"] + other["hypotheses"]}
+        for one, other in zip(records, others)
+    ]
+    expected = brute_force(pooled, lambda row, i, h: -1e9 if h["score"] is None else h["score"], 9)
+    for found, ours in zip(read(tmp_path / "out"), expected, strict=True):
+        assert [one["text"] for one in found["hypotheses"]] == [one["text"] for one in ours]
+        scores = [[one["score"] or 0 for one in kept] for kept in (found["hypotheses"], ours)]
+        assert scores[0] == pytest.approx(scores[1], rel=1e-12)
+    assert manifest(tmp_path / "out")["settings"]["lenpen"] == 1.0
+
+
 def content(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
@@ -238,8 +260,8 @@ def test_history_is_a_script_that_makes_it_again(
     assert [words[:2] for words in commands] == [
         ["fairseq-kd", "generate"], ["fairseq-kd", "select"], ["fairseq-kd", "select"],
     ]  # fmt: skip
-    assert commands[0][2:5] == ["DATA", "--path", "TEACHER1.PT"]
-    assert manifest(corpus)["sha256"] in lines[0]
+    assert commands[0][2:5] == [str(data), "--path", "TEACHER1.PT"]
+    assert manifest(corpus)["sha256"] in lines[1]
     monkeypatch.chdir(tmp_path)
     shutil.copytree(corpus, "corpus1")
     for words in commands[1:]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kd_plugin.corpus.records import RECORD
 from kd_plugin.errors import InputError
-from kd_plugin.files.schema import COUNT, FILE_NAME, SHA256, fault, read_json
+from kd_plugin.files.schema import COUNT, FILE_NAME, SHA256, checker, fault, read_json
 
 SHAPE = {"n": COUNT, "kind": {"a", "b"}, "rows": [(int, None)], "of": {str: re.compile("x+")}}
 GOOD: dict[str, Any] = {"n": 3, "kind": "a", "rows": [1, None], "of": {"y": "xx"}, "more": [[]]}
@@ -36,6 +38,32 @@ def test_what_fits() -> None:
 )
 def test_what_does_not(change: Any, message: str) -> None:
     assert re.match(message, fault({**GOOD, **change}, SHAPE) or "")
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        SHAPE, RECORD, [COUNT], [range(3, 9)], [str], {"a": {"b": [{"c": str}]}}, COUNT, str, dict,
+        {str: COUNT}, (None, dict), [{"a": (int, None)}], SHA256,
+    ],
+)  # fmt: skip
+def test_a_checker_says_whether_there_is_a_fault(shape: Any) -> None:
+    """Of everything that can be made of a few values."""
+    generator = random.Random(1)
+    leaves = [GOOD, 3, -1, True, 1.0, 1 << 50, "a", "", None, [], [3, 8], [2, 4], ["a"], {}]
+    leaves += [[3, True], "ab" * 32]
+    fits = checker(shape)
+    for _ in range(3000):
+        value = generator.choice(leaves)
+        for _ in range(generator.randrange(4)):
+            value = generator.choice([
+                [value], [value, generator.choice(leaves)], {generator.choice("abc"): value},
+                {"id": 3, "hypotheses": value}, {"tokens": value, "text": "x"},
+                {**value, "n": 4} if isinstance(value, dict) else value,
+            ])  # fmt: skip
+        assert fits(value) == (fault(value, shape) is None)
+    good = {"id": 3, "hypotheses": [{"tokens": [1, 2], "text": "x"}]}
+    assert checker(RECORD)(good)
 
 
 def test_what_is_missing() -> None:
