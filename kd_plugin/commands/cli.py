@@ -41,13 +41,14 @@ from . import (
     score,
     select,
     sources,
+    speed,
     text,
     user_dir,
 )
 
 COMMANDS = (
     prepare, sources, generate, import_, select, filter_, mix, noise, fold, describe, history,
-    binarise, text, cache, datastore, neighbours, score, comet, agreement, average, export,
+    binarise, text, cache, datastore, neighbours, score, comet, agreement, speed, average, export,
     checkpoint, parameters, plan, progress, record, report, claims,
     user_dir,
 )  # fmt: skip

@@ -26,7 +26,7 @@ STEP = {
     "after": [str],
     "trains": bool,
 }
-RUN = {"student": str, "row": str, "seed": int, "record": str, "steps": [str]}
+RUN = {"student": str, "row": str, "seed": int, "record": str, "steps": [str], "needed": [str]}
 PLAN = {
     "table": str, "scale": str, "data": str, "seeds": int, "file": str, "steps": [STEP],
     "runs": [RUN],

@@ -70,7 +70,7 @@ def parse_table(given: dict[str, Any], name: str, where: str) -> Table:
         halves=given.get("halves", False),
         checkpoint=given.get("checkpoint", "last"),
         baseline=given["baseline"],
-        agreement="measure" in given,
+        measure=tuple(given.get("measure", ())),
         decoding=_groups(given["decoding"], source, f"{where}: decoding"),
         teacher=_teacher(given["teacher"], source, f"{where}: teacher"),
         students=students,

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ..files.keys import MAPPING, SIZE, TEXT, Rule, one_of
+from .measures import MEASURES, STEPS
 
 METHODS = (
     "word_kd", "seq_kd", "selective_kd", "tie_kd", "knn_kd", "annealing_kd", "hybrid_kd",
@@ -13,7 +14,6 @@ METHODS = (
 NAME = re.compile(r"[\w.+-]+")
 PART = re.compile(r"(gold|teacher|extra)(:[1-9]\d*)?")
 RULE = re.compile(r"last|best-bleu|average:[1-9]\d*")
-MEASURES = ("BLEU", "chrF", "ppl", "train_ppl", "agreement", "ups")
 
 
 def _names(value: Any) -> bool:
@@ -53,7 +53,10 @@ KEYS: dict[str, Rule] = {
     "halves": YES,
     "checkpoint": CHECKPOINT,
     "baseline": TEXT,
-    "measure": ("a list of agreement", lambda value: value == ["agreement"]),
+    "measure": (
+        f"a list of some of {', '.join(STEPS)}",
+        lambda value: _names(value) and set(value) <= set(STEPS),
+    ),
     "decoding": MAPPING,
     "teacher": MAPPING,
     "students": MAPPING,

@@ -130,7 +130,7 @@ class Table:
     halves: bool
     checkpoint: str
     baseline: str
-    agreement: bool
+    measure: tuple[str, ...]  # of :data:`.measures.STEPS`
     decoding: dict[str, Flags]
     teacher: Teacher
     students: dict[str, Student]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +54,7 @@ class Trained:
 
     step: Step
     checkpoint: str
+    text: Text  # that it learnt
 
     @property
     def folder(self) -> str:
@@ -81,6 +82,11 @@ class Work:
         return self.data.tests[:-1] if self.table.halves else self.data.tests
 
     @property
+    def tells_origlang(self) -> bool:
+        """Whether the table asks for original languages, and the data tell."""
+        return "origlang" in self.table.measure and bool(self.data.cfg.get("origlang"))
+
+    @property
     def extra(self) -> str:
         """The set whose sources have no reference for students: the last."""
         return self.data.tests[-1]
@@ -90,9 +96,15 @@ class Work:
         step = make_step(*args, **more)
         return self.steps.setdefault(step.folder, step)
 
-    def needed(self, folder: str) -> tuple[str, ...]:
-        """A step's folder and those of all steps before it, in order."""
+    def needed(self, folder: str, leave_out: Collection[str] = ()) -> tuple[str, ...]:
+        """A step's folder and those of all steps before it, in order.
+
+        Args:
+            folder: of the step.
+            leave_out: kinds of steps behind which it is not looked.
+        """
         found: dict[str, None] = {}
         for before in self.steps[folder].after:
-            found |= dict.fromkeys(self.needed(before))
+            if self.steps[before].kind not in leave_out:
+                found |= dict.fromkeys(self.needed(before, leave_out))
         return (*found, folder)

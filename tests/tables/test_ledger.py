@@ -10,11 +10,16 @@ from typing import Any
 
 import pytest
 import sacrebleu
+import torch
 
 from kd_plugin.commands import cli
+from kd_plugin.corpus.records import find_corpus, read_corpus
 from kd_plugin.errors import InputError
-from kd_plugin.tables.facts import facts
+from kd_plugin.tables.curves import learning, thinned
+from kd_plugin.tables.facts import Files, facts, mode
 from kd_plugin.tables.ledger import LEDGER, append, keep, kept, read_ledger
+from kd_plugin.tasks.distillation import DistillationTask
+from kd_plugin.teachers.checkpoints import load_teacher
 
 LOG = """INFO | fairseq_cli.train | num. shared model params: 56,320 (num. trained: 56,320)
 INFO | fairseq_cli.train | num. expert model params: 0 (num. trained: 0)
@@ -36,7 +41,7 @@ def entry(row: str = "none", seed: int = 1, model: str = "steps/train-1/model", 
         "train_ppl": 6.5,
         "agreement": None,
         "signature": None,
-        "learning": [[10, 9.5], [20, 7.5]],
+        "learning": [[10, 9.5, 2.5, None], [20, 7.5, 5.0, None]],
     }
     return {
         "table": "made", "scale": "paper", "data": "de-en", "student": "small", "row": row,
@@ -109,15 +114,98 @@ def model(teacher: Path, tmp_path: Path) -> Path:
     return folder
 
 
+def quality(accuracy: float, nll: float) -> dict[str, float]:
+    return {"accuracy": accuracy, "nll": nll}
+
+
 def test_what_a_training_says_of_itself(model: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text(json.dumps({"all": {"agreement": 0.5}}))
-    found = facts(model, tmp_path / "a.json")
+    for name, share in (("valid", 0.5), ("train", 0.75)):
+        told = {"agreement": share, "student": quality(share, 2.0), "teacher": quality(1.0, 1.0)}
+        (tmp_path / name).write_text(json.dumps({"all": told}))
+    found = facts(model, Files(agreement=tmp_path / "valid", fit=tmp_path / "train"))
     assert (found["updates"], found["parameters"]) == (25, 56320)
     assert (found["ppl"], found["train_ppl"], found["agreement"]) == (140.5, 250.75, 50)
-    assert found["learning"] == [[10, 300.5], [20, 140.5]]
+    assert (found["valid_accuracy"], found["train_accuracy"]) == (50, 75)
+    assert (found["valid_nll"], found["train_nll"]) == (2, 2)
+    assert found["learning"] == [[10, 300.5, 3, None], [20, 140.5, 6, None]]
     assert found["ups"] == pytest.approx(25 / found["seconds"], rel=0.5)  # of so short a run
+    unknown = ("threshold", "stage1_ppl", "peak_mb", "peak_gpu_gb", "mode", "tps", "megabytes")
+    assert [found[name] for name in unknown] == [None] * len(unknown)
     (model / "train.log").write_text("")
     assert facts(model)["ppl"] is None
+
+
+def test_the_most_memory_and_the_last_threshold(model: Path) -> None:
+    """The largest of all starts; fairseq tells of a GPU what was free of it."""
+    line = "INFO | {} | epoch 00{} | gb_free {} | threshold {} | threshold_sd {} | peak_mb {}"
+    (model / "train.log").write_text(
+        "rank   0: capabilities =  9.0  ; total memory = 79.100 GB ; name = x\n"
+        + "\n".join(
+            (
+                line.format("train_inner", 1, 60.5, -7.5, 0.5, 900),
+                line.format("train", 1, 61.5, 3.25, 0.75, 900),
+                line.format("train", 2, 70.1, 2.5, 0.125, 600),  # resumed
+            )
+        )
+    )
+    found = facts(model)
+    assert (found["peak_mb"], found["peak_gpu_gb"]) == (900, 18.6)
+    assert (found["threshold"], found["threshold_sd"]) == (2.5, 0.125)
+
+
+def test_a_learning_curve() -> None:
+    log = "\n".join(
+        (
+            "INFO | train_inner | epoch 001: 5 / 9 loss=1 | num_updates 4 | wall 10",
+            "INFO | valid | epoch 1 | valid on 'valid' subset | ppl 9.5 | bleu 1.5 | num_updates 6",
+            "INFO | train | epoch 001 | num_updates 8 | train_wall 1 | wall 30",
+            "INFO | valid | epoch 001 | valid on 'test' subset | ppl 2 | num_updates 6",
+            "INFO | valid | epoch 002 | valid on 'valid' subset | ppl 8.5 | bleu 2 | num_updates 8",
+        )
+    )
+    assert learning(log) == [[6, 9.5, 20.0, 1.5], [8, 8.5, 30.0, 2.0]]
+    assert learning("x | valid on 'valid' subset | ppl 2 | num_updates 3") == [[3, 2.0, None, None]]
+    assert thinned(list(range(100))) == list(range(1, 100, 2))
+    assert thinned([1, 2]) == [1, 2]
+
+
+@pytest.mark.parametrize("lenpen", [0.0, 0.6, 1.0])
+def test_how_much_the_best_translation_gets(
+    data: Path, teacher: Path, tmp_path: Path, lenpen: float
+) -> None:
+    """p of each best translation, read by the model itself."""
+    search = ["--beam", "2", "--max-len-b", "4", "--lenpen", str(lenpen), "--cpu"]
+    command = ["generate", str(data), "--path", str(teacher), "--subset", "test", *search]
+    cli.main([*command, "--output", str(tmp_path / "corpus")])
+    task = DistillationTask.of_data(str(data))
+    live = load_teacher(str(teacher), task, None, "--path")
+    pairs = task.language_pairs(str(data), "test")
+    probabilities = []
+    for record in read_corpus(find_corpus(tmp_path / "corpus", "test.xx-yy")):
+        tokens = torch.tensor([record["hypotheses"][0]["tokens"]])
+        before = tokens.roll(1)
+        before[0, 0] = task.tgt_dict.eos()
+        source = pairs.src[record["id"]][None]
+        lengths = torch.tensor([source.shape[1]])
+        with torch.no_grad():
+            logits, _ = live.models[0](source, lengths, before)
+        log_p = logits.double().log_softmax(-1)[0].gather(-1, tokens[0][:, None])
+        probabilities.append(float(log_p.sum().exp()))
+    found = mode([tmp_path / "corpus"])
+    assert found == pytest.approx(100 * sum(probabilities) / len(probabilities), rel=1e-4)
+    with pytest.raises(InputError, match="holds 0 corpora; name the folder of one"):
+        mode([tmp_path])
+
+
+def test_lines_of_an_earlier_version(tmp_path: Path) -> None:
+    old = entry()
+    (tmp_path / LEDGER).write_text(json.dumps(old) + "\n")
+    (found,) = read_ledger(tmp_path)
+    assert (found["origlang"], found["needed"], found["training"]["tps"]) == (None, {}, None)
+    append(tmp_path, old)
+    assert len(read_ledger(tmp_path)) == 1
+    append(tmp_path, {**old, "training": {**old["training"], "tps": 9.5}})  # measured since
+    assert [one["training"]["tps"] for one in read_ledger(tmp_path)] == [None, 9.5]
 
 
 def test_the_command_scores_and_keeps(model: Path, tmp_path: Path) -> None:
