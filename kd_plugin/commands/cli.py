@@ -26,6 +26,7 @@ from . import (
     export,
     filter_,
     fold,
+    gate,
     generate,
     history,
     import_,
@@ -49,7 +50,7 @@ from . import (
 COMMANDS = (
     prepare, sources, generate, import_, select, filter_, mix, noise, fold, describe, history,
     binarise, text, cache, datastore, neighbours, score, comet, agreement, speed, average, export,
-    checkpoint, parameters, plan, progress, record, report, claims,
+    checkpoint, parameters, gate, plan, progress, record, report, claims,
     user_dir,
 )  # fmt: skip
 

@@ -38,7 +38,7 @@ def add_command(commands: Any) -> None:
     add_teacher_flags(parser)
     add("--beam", type=int, default=5, help="(default: %(default)s); 1 is greedy")
     add_search_flags(parser)
-    add("--sentences", type=int, default=1000, metavar="N", help="(default: the first %(default)s)")
+    add("--sentences", type=int, default=500, metavar="N", help="(default: the first %(default)s)")
     add("--repetitions", type=int, default=3, metavar="N", help="(default: %(default)s)")
     add("--json", metavar="FILE", help="also write everything here")
     add_device_flags(parser)

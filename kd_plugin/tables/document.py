@@ -31,6 +31,7 @@ def document(view: View, scale: Scale) -> list[Block]:
         )
     )
     blocks += _budget(view, scale)
+    blocks += [Text(f"{title[0].upper()}{title[1:]}: {said}.") for title, said in view.told.items()]
     for student in view.lines:
         blocks += _student(view, student)
     blocks += [*scenarios(view), *_published(view)]

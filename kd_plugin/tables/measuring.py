@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import training
 from .flags import Flags, words
@@ -143,6 +143,7 @@ def speed(work: Work, gold: Text, teacher: Trained, cell: Cell) -> Step:
     own_flags, after = _search(work, gold, cell)
     search = given | work.scale.flags.get("decoding", {}) | own_flags
     known = {k: v for k, v in search.items() if k in SPEED or k.startswith("--knnmt-")}
+    known |= work.scale.flags.get("speed", {})
     command = ("fairseq-kd", "speed", gold.folder, "--path", cell.trained.checkpoint, *words(known))
     return work.add(
         "speed",
@@ -161,6 +162,40 @@ def text(work: Work, gold: Text, teacher: Trained, cell: Cell) -> Step:
         f"text of {learnt.step.title}",
         lambda own: [(*command, "--json", f"{own}/describe.json")],
         (learnt.step,),
+    )
+
+
+def gate(work: Work, gold: Text, teacher: Trained, baseline: Cell, doubled: Cell | None) -> Step:
+    """What must hold before other students like the baseline's are trained."""
+    wanted, first = work.table.gates, next(iter(work.table.decoding))
+    assert wanted is not None
+    texts = {"baseline": baseline}
+    if doubled is not None:
+        texts["doubled"] = doubled
+    if wanted.teacher is not None:
+        texts["teacher"] = Cell("", "teacher", work.table.teacher.seed, teacher, None)
+    steps = {name: translate(work, gold, cell) for name, cell in texts.items()}
+    flags = ["--references", f"{gold.step.folder}/references"]
+    for name, step in steps.items():
+        flags += [f"--{name}", f"{step.folder}/{first}"]
+    if wanted.memorised is not None:
+        on_gold = replace(baseline, trained=replace(baseline.trained, text=gold))
+        for name, made in (("train", fit), ("valid", agreement)):
+            steps[name] = made(work, gold, teacher, on_gold)
+            flags += [f"--{name}", f"{steps[name].folder}/{steps[name].kind}.json"]
+    for name, bound in (
+        ("gain", wanted.gain), ("above", wanted.teacher), ("within", wanted.memorised),
+    ):  # fmt: skip
+        flags += [] if bound is None else [f"--{name}", f"{bound:g}"]
+    flags += ["--tell"] if work.scale.gates_tell else []
+    return work.add(
+        GATE,
+        f"gates of {work.table.students[baseline.student].label}",
+        lambda own: [
+            ("fairseq-kd", "gate", *flags, "--told", f"{own}/told", "--json", f"{own}/gate.json")
+        ],
+        steps.values(),
+        share=2,
     )
 
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import texts, training
+from . import measuring, texts, training
 from .measuring import Cell, record
 from .steps import Step
 from .table import Scale, Table
-from .work import Data, Model, Text, Work
+from .work import Data, Model, Text, Trained, Work
 
 TEACHER = "teacher"  # the row of the teacher itself
 
@@ -26,6 +26,7 @@ class Run:
     row: str
     seed: int
     record: str  # the folder of its last step
+    trained: str  # that of its training
     steps: tuple[str, ...]  # all that it waits for, in order
     needed: tuple[str, ...]  # those of teachers, text, stores and earlier trainings among them
 
@@ -77,17 +78,37 @@ def compile_table(
     def run(cell: Cell) -> None:
         step, needed = record(work, gold, teacher, cell)
         steps = work.needed(step.folder)
-        runs.append(Run(cell.student, cell.row, cell.seed, step.folder, steps, needed))
+        own = cell.trained.step.folder
+        runs.append(Run(cell.student, cell.row, cell.seed, step.folder, own, steps, needed))
 
     run(Cell("", TEACHER, table.teacher.seed, teacher, None))
+    gates = {}
+    for name in work.students if table.gates else ():
+        gates[name] = _gate(work, gold, teacher, name)
     for seed in range(1, count + 1):
         for row in table.rows.values():
             if row.later is not None or seed > (row.seeds or seed):
                 continue
             for name in row.students:
-                if scale.students and name not in scale.students:
+                if name not in work.students:
                     continue
+                work.gate = gates.get(name)
                 trained = training.train(work, gold, teacher, row, table.students[name], seed)
+                work.gate = None
                 run(Cell(name, row.name, seed, trained, row))
     steps = tuple(work.steps.values())
     return Plan(table.name, scale.name, data.name, count, steps, tuple(runs))
+
+
+def _gate(work: Work, gold: Text, teacher: Trained, student: str) -> str:
+    """The folder of the step behind which a student's rows stand."""
+    table, cells = work.table, dict[str, Cell]()
+    doubled = table.gates.doubled if table.gates else None
+    if doubled and student not in table.rows[doubled].students:
+        doubled = None
+    for name in filter(None, (table.baseline, doubled)):
+        row = table.rows[name]
+        trained = training.train(work, gold, teacher, row, table.students[student], 1)
+        cells[name] = Cell(student, name, 1, trained, row)
+    twice = cells[doubled] if doubled else None
+    return measuring.gate(work, gold, teacher, cells[table.baseline], twice).folder

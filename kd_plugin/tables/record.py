@@ -11,7 +11,7 @@ from typing import Any
 import sacrebleu
 import torch
 
-from ..report.lines import read_lines
+from ..report.lines import read_lines, read_translations
 from ..report.scores import METRICS, Measure
 from ..teachers.checkpoints import read_checkpoint
 from ..version import versions
@@ -48,10 +48,11 @@ def record(
     Raises:
         InputError: a file cannot be read.
     """
-    measure = Measure([read_lines(str(references), "--references")])
+    expected = read_lines(str(references), "--references")
+    measure = Measure([expected])
     scores = {}
     for name, path in translations.items():
-        counts = measure.counts(read_lines(str(path), f"--translation {name}"))
+        counts = measure.counts(read_translations(str(path), f"--translation {name}", expected))
         scores[name] = dict(zip(METRICS, measure.score(counts.sum(0)).tolist()))
     entry = {
         **cell,

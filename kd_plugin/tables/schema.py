@@ -57,6 +57,7 @@ KEYS: dict[str, Rule] = {
         f"a list of some of {', '.join(STEPS)}",
         lambda value: _names(value) and set(value) <= set(STEPS),
     ),
+    "gates": MAPPING,
     "decoding": MAPPING,
     "teacher": MAPPING,
     "students": MAPPING,
@@ -68,6 +69,10 @@ KEYS: dict[str, Rule] = {
     "scales": MAPPING,
 }
 NEEDED = ("title", "from", "data", "baseline", "decoding", "teacher", "students", "rows")
+NUMBER: Rule = ("a number", is_number)
+GATES: dict[str, Rule] = {
+    "doubled": TEXT, "gain": NUMBER, "teacher": NUMBER, "memorised": NUMBER,
+}  # fmt: skip
 TEACHER: dict[str, Rule] = {"model": TEXT, "flags": MAPPING, "seed": SIZE, "from": TEXT}
 STUDENT: dict[str, Rule] = {
     "model": TEXT, "flags": MAPPING, "noise": MAPPING, "label": TEXT, "from": TEXT,
@@ -128,6 +133,8 @@ SCALE: dict[str, Rule] = {
     "rows": MAPPING,
     "decoding": MAPPING,
     "generate": MAPPING,
+    "speed": MAPPING,
+    "gates": one_of("tell"),
     "remark": TEXT,
 }
 MODEL: dict[str, Rule] = {"model": TEXT, "flags": MAPPING}

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..report.comparison import Score, System
 from ..report.score import Scores, score
+from .gates import CLOSED
 from .ledger import CELL, Entry, kept, read_ledger
 from .measures import FACTS
 from .plan import TEACHER
@@ -35,7 +36,7 @@ class Line:
     by_origlang: dict[str, dict[str, Score]] = field(default_factory=dict)  # of the main decoding
     hours: list[float] = field(default_factory=list)  # of finished runs, with what they share
     failed: str = ""  # why a run failed
-    later: str = ""  # why it cannot run yet
+    later: str = ""  # why it cannot run yet, or is not worth it
 
     @property
     def seeds(self) -> list[int]:
@@ -101,6 +102,7 @@ class View:
     plan: Mapping[str, Any]
     lines: dict[str, list[Line]]  # by student, the teacher's last
     scored: dict[tuple[str, str], Scores]  # by student and decoding
+    told: dict[str, str] = field(default_factory=dict)  # of gates, by the title of their step
 
     def line(self, student: str, row: str) -> Line:
         return next(line for line in self.lines[student] if line.row == row)
@@ -158,7 +160,12 @@ def view(table: Table, plan: Mapping[str, Any], folder: Path, shuffles: int = SH
                 found = _score(table, of_student, decoding, folder, Path(scratch), shuffles)
                 if found is not None:
                     scored[student, decoding] = found
-    return View(table, plan, lines, scored)
+    told = {
+        step["title"]: state.said.rpartition("error: ")[2]
+        for step in plan["steps"]
+        if "/gate-" in step["folder"] and (state := look(folder / step["folder"])).said
+    }
+    return View(table, plan, lines, scored, told)
 
 
 def _lines(table: Table, plan: Mapping[str, Any], folder: Path) -> dict[str, list[Line]]:
@@ -191,11 +198,14 @@ def _look_up(
     """Add what is known of a run to its line."""
     cell = {**plan, **run}
     entry = newest.get(tuple(cell[name] for name in CELL))
-    if entry is not None and entry["model"] in {f"{step}/model" for step in run["steps"]}:
+    if entry is not None and entry["model"] == f"{run['trained']}/model":
         line.entries.append(entry)
         return
     for step in run["steps"]:
         state = look(folder / step)
+        if state.what == FAILED and CLOSED in state.said:
+            line.later = state.said[state.said.index(CLOSED) :]
+            return
         if state.what == FAILED:
             line.failed = f"{state.said} (log: {step}/log)"
             return

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .steps import Step, make_step
 from .table import Scale, Table
+
+MADE = ("generate", "cache", "datastore")  # kinds of steps that a teacher works in
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,17 @@ class Work:
     data: Data
     models: Mapping[str, Model]
     steps: dict[str, Step] = field(default_factory=dict)  # by folder
+    gate: str | None = None  # folder of the step that new trainings wait for
 
     @property
     def rule(self) -> str:
         """By which checkpoints are chosen."""
         return self.scale.checkpoint or self.table.checkpoint
+
+    @property
+    def students(self) -> list[str]:
+        """Those that are trained at this scale."""
+        return [name for name in self.table.students if name in (self.scale.students or {name})]
 
     @property
     def tests(self) -> list[str]:
@@ -92,8 +100,15 @@ class Work:
         return self.data.tests[-1]
 
     def add(self, *args: Any, **more: Any) -> Step:
-        """A step, or the one that is there already; see :func:`.steps.make_step`."""
+        """A step, or the one that is there already; see :func:`.steps.make_step`.
+
+        A new training waits for the gate, and where there is one kind of student alone, so does
+        what is made for it.
+        """
         step = make_step(*args, **more)
+        behind = ("train",) if len(self.students) > 1 else ("train", *MADE)
+        if self.gate is not None and step.kind in behind:
+            step = replace(step, after=(*step.after, self.gate))
         return self.steps.setdefault(step.folder, step)
 
     def needed(self, folder: str, leave_out: Collection[str] = ()) -> tuple[str, ...]:

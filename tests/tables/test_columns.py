@@ -14,7 +14,6 @@ from kd_plugin.tables.columns import WITH_SHARE, origlang
 from kd_plugin.tables.document import document
 from kd_plugin.tables.ledger import append, keep
 from kd_plugin.tables.measures import COLUMNS, TOLD
-from kd_plugin.tables.plan import Plan, Run
 from kd_plugin.tables.progress import read_plan
 from kd_plugin.tables.read import parse_table
 from kd_plugin.tables.table import Scale
@@ -38,12 +37,6 @@ def told(number: int, run: Any) -> dict[str, Any]:
     return {"signature": None, "learning": curve, **known}
 
 
-def training_of(made: Plan, run: Run) -> str:
-    """The last one that it waits for; a fit is measured beside the teacher's."""
-    steps = {step.folder: step for step in made.steps}
-    return [f for f in run.steps if steps[f].kind == "train" and f not in run.needed][-1]
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output, made = tmp_path_factory.mktemp("output"), plan(**CHANGES)
@@ -55,9 +48,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         hypotheses = sentences(RIGHT.get(run.row, 0.5), number + 1)
         (output / "hypotheses").write_text("".join(f"{line}\n" for line in hypotheses))
         text = keep(output, output / "hypotheses")
-        own = training_of(made, run)
         append(output, entry(
-            **cell, model=f"{own}/model", translations={"beam5": text, "greedy": text},
+            **cell, model=f"{run.trained}/model", translations={"beam5": text, "greedy": text},
             references=keep(output, output / "references"), training=told(number, run),
             origlang=keep(output, output / "origlang"),
             needed={step: 3600.0 * steps[step] for step in run.needed},
@@ -113,7 +105,7 @@ def test_a_share_of_what_several_runs_need(grids: list[Grid]) -> None:
     for run in made.runs:
         kinds = {"train", "generate", "filter", "select", "text", "cache", "datastore",
                  "neighbours"}  # fmt: skip
-        needs.append({f for f in before(training_of(made, run)) if steps[f].kind in kinds})
+        needs.append({f for f in before(run.trained) if steps[f].kind in kinds})
     for row in ("none", "word", "store", "tuned", "pairs"):
         hours = []
         for number in numbers(row, "tiny"):
