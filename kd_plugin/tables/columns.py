@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..report.comparison import Score
-from ..report.delta_accuracy import CONSTANTS
 from ..report.table import rounded, value
 from .blocks import Block, Grid, Heading, Text
 from .curves import Curve, common_end, curves, passes, reached
@@ -90,7 +89,7 @@ def _score_cells(score: Score | None) -> list[str]:
 
 
 def _accuracies(scores: Mapping[str, Score]) -> str:
-    known = [scores[name].accuracy for name in CONSTANTS if name in scores]
+    known = (score.accuracy for score in scores.values())
     return " / ".join(f"{number:.0f} %" for number in known if number is not None)
 
 

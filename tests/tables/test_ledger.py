@@ -21,6 +21,8 @@ from kd_plugin.tables.ledger import LEDGER, append, keep, kept, read_ledger
 from kd_plugin.tasks.distillation import DistillationTask
 from kd_plugin.teachers.checkpoints import load_teacher
 
+from .. import support
+
 LOG = """INFO | fairseq_cli.train | num. shared model params: 56,320 (num. trained: 56,320)
 INFO | fairseq_cli.train | num. expert model params: 0 (num. trained: 0)
 INFO | valid | epoch 001 | valid on 'valid' subset | loss 9 | ppl 300.5 | num_updates 10
@@ -153,6 +155,43 @@ def test_the_most_memory_and_the_last_threshold(model: Path) -> None:
     assert (found["threshold"], found["threshold_sd"]) == (2.5, 0.125)
 
 
+def test_the_end_of_stage_one(data: Path, teacher: Path, tmp_path: Path) -> None:
+    """Of Annealing-KD: the last validation of its first 4 updates."""
+    flags = ["--criterion", "annealing_kd", "--teacher-path", teacher, "--anneal-updates", 4]
+    support.fairseq_train(
+        data, tmp_path, *support.TINY, *support.distillation(*flags), "--max-update", 6
+    )
+    line = "INFO | valid | epoch 001 | valid on 'valid' subset | ppl {} | num_updates {}\n"
+    log = "".join(line.format(ppl, update) for update, ppl in ((2, 90), (4, 80), (5, 70), (6, 60)))
+    (tmp_path / "train.log").write_text(log)
+    assert facts(tmp_path)["stage1_ppl"] == 80
+    (tmp_path / "train.log").write_text(log[-len(line) :])
+    assert facts(tmp_path)["stage1_ppl"] is None
+
+
+def test_what_commands_measured(data: Path, teacher: Path, model: Path, tmp_path: Path) -> None:
+    """Against what they print: rate and size, and the entropies whose difference is H."""
+    speed, text = tmp_path / "speed.json", tmp_path / "text.json"
+    command = ["speed", str(data), "--path", str(teacher), "--max-len-b", "5", "--cpu"]
+    cli.main([*command, "--sentences", "5", "--repetitions", "1", "--json", str(speed)])
+    cli.main(["describe", str(data), "--json", str(text)])
+    found, told = facts(model, Files(speed=speed, text=text)), json.loads(speed.read_text())
+    assert found["tps"] == told["fairseq"]["tokens"] / told["fairseq"]["seconds"]
+    outside = told["ctranslate2"]
+    assert found["megabytes"] == outside.get("megabytes")
+    if "tokens" in outside:
+        assert found["ctranslate2_tps"] == outside["tokens"] / outside["seconds"]
+    (row,) = json.loads(text.read_text())
+    assert found["text_entropy"] == pytest.approx(row["entropy_2"] - row["entropy_1"])
+    told["ctranslate2"] = {"why_not": "is not installed"}
+    speed.write_text(json.dumps(told))
+    found = facts(model, Files(speed=speed))
+    assert (found["megabytes"], found["ctranslate2_tps"]) == (None, None)
+    speed.write_text("{}")
+    with pytest.raises(InputError, match=r"is damaged .*; run fairseq-kd speed again"):
+        facts(model, Files(speed=speed))
+
+
 def test_a_learning_curve() -> None:
     log = "\n".join(
         (
@@ -211,14 +250,22 @@ def test_lines_of_an_earlier_version(tmp_path: Path) -> None:
 def test_the_command_scores_and_keeps(model: Path, tmp_path: Path) -> None:
     references = ["a small house by the sea", "the cat sat on the mat today"]
     translations = ["a small house at the sea", "the cat sat on a mat today"]
-    for name, lines in (("ref", references), ("hyp", translations)):
+    for name, lines in (("ref", references), ("hyp", translations), ("lang", ["de", "en"])):
         (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
-    ledger = tmp_path / "ledger"
+    ledger, steps = tmp_path / "ledger", [tmp_path / f"train-{n}" for n in range(3)]
+    for step, seconds in zip(steps, ("12.5\n", "1\n")):
+        step.mkdir()
+        (step / "complete").write_text(seconds)
+    (steps[1] / "model").symlink_to(model)  # its checkpoint counts all starts
     cli.main(
         f"record --ledger {ledger} --table t --scale paper --data d --student s --row r --seed 3 "
-        f"--model {model} --references {tmp_path}/ref --translation beam5={tmp_path}/hyp".split()
+        f"--model {model} --references {tmp_path}/ref --translation beam5={tmp_path}/hyp "
+        f"--origlang {tmp_path}/lang {' '.join(f'--needed {step}' for step in steps)}".split()
     )
     (line,) = read_ledger(ledger)
+    assert kept(ledger, line["origlang"]) == b"de\nen\n"
+    spent = line["training"]["seconds"]
+    assert [line["needed"][str(step)] for step in steps] == [12.5, spent, None]
     assert line["scores"]["beam5"] == {
         "BLEU": sacrebleu.corpus_bleu(translations, [references]).score,
         "chrF": sacrebleu.corpus_chrf(translations, [references]).score,
@@ -226,6 +273,13 @@ def test_the_command_scores_and_keeps(model: Path, tmp_path: Path) -> None:
     assert line["signatures"]["BLEU"].endswith("|checkpoint:last")
     assert kept(ledger, line["translations"]["beam5"]).decode().splitlines() == translations
     assert kept(ledger, line["references"]).decode().splitlines() == references
+    (tmp_path / "short").write_text("a small house\n")
+    with pytest.raises(SystemExit, match="short has 1 lines and --references 2; give a line for"):
+        cli.main(
+            f"record --ledger {ledger} --table t --scale paper --data d --student s --row r "
+            f"--seed 3 --model {model} --references {tmp_path}/ref "
+            f"--translation beam5={tmp_path}/short".split()
+        )
     with pytest.raises(SystemExit, match="--translation hyp is not understood; give NAME=FILE"):
         cli.main(
             f"record --ledger {ledger} --table t --scale paper --data d --student s --row r "
