@@ -16,7 +16,7 @@ WITH_SHARE = "hours with the teacher's share"
 
 
 def scores(view: View, lines: Sequence[Line]) -> Grid:
-    """Scores by decoding, differences, and what each training cost."""
+    """Scores by decoding, and differences."""
     table = view.table
     columns, cells = ["row", "runs"], [[line.label, str(len(line.entries))] for line in lines]
     if any(line.state != "done" for line in lines):
@@ -32,11 +32,18 @@ def scores(view: View, lines: Sequence[Line]) -> Grid:
             columns.append("accuracy")
             for row, line in zip(cells, lines):
                 row.append(_accuracies(line.scores.get(decoding, {})))
+    return Grid(columns, cells, frozenset({"state"}))
+
+
+def measures(lines: Sequence[Line]) -> list[Block]:
+    """What else was measured of each row, what it cost, and what these numbers mean."""
+    columns, cells = ["row"], [[line.label] for line in lines if line.entries]
+    lines = [line for line in lines if line.entries]
     for title, name, unit, digits in COLUMNS:
         _add(columns, cells, title, [line.fact(name) for line in lines], unit, digits)
     hours = [sum(line.hours) / len(line.hours) if line.hours else None for line in lines]
     _add(columns, cells, WITH_SHARE, hours, 1, 2)
-    return Grid(columns, cells, frozenset({"state"}))
+    return [Grid(columns, cells), *_remarks(lines)] if lines else []
 
 
 def _add(
@@ -50,7 +57,7 @@ def _add(
             row.append("" if number is None else f"{number / unit:,.{digits}f}")
 
 
-def remarks(lines: Sequence[Line]) -> list[Block]:
+def _remarks(lines: Sequence[Line]) -> list[Block]:
     """What columns mean that are not known to everybody."""
     told = [
         text for name, text in TOLD.items() if any(line.fact(name) is not None for line in lines)

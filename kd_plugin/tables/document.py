@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..report import table as scored_table
 from ..report.table import SEED_COLUMNS, rounded, seed_lines, seed_remark
 from .blocks import Block, Code, Grid, Heading, Text
-from .columns import origlang, passing, remarks, scenarios, scores
+from .columns import measures, origlang, passing, scenarios, scores
 from .flags import Flags
 from .table import Published, Scale, Table
 from .view import SEED, SHUFFLES, Compared, View
@@ -57,9 +57,9 @@ def _student(view: View, student: str) -> list[Block]:
     if len(table.students) > 1:
         blocks.append(Heading(f"Student: {table.students[student].label}"))
     lines = view.lines[student]
-    blocks += [scores(view, lines), *remarks(lines), *origlang(view, lines)]
+    blocks.append(scores(view, lines))
     blocks += [Text(f"{line.why}.") for line in lines if line.why]
-    blocks += passing(view, lines)
+    blocks += [*origlang(view, lines), *measures(lines), *passing(view, lines)]
     for decoding in table.decoding:
         scored = view.scored.get((student, decoding))
         if scored is None:
