@@ -8,7 +8,7 @@ from ..report.comparison import Score
 from ..report.table import rounded, value
 from .blocks import Block, Grid, Heading, Text
 from .curves import Curve, common_end, curves, passes, reached
-from .measures import COLUMNS, TOLD
+from .measures import COST, LEARNT, TOLD
 from .plan import TEACHER
 from .view import Line, View
 
@@ -36,14 +36,17 @@ def scores(view: View, lines: Sequence[Line]) -> Grid:
 
 
 def measures(lines: Sequence[Line]) -> list[Block]:
-    """What else was measured of each row, what it cost, and what these numbers mean."""
-    columns, cells = ["row"], [[line.label] for line in lines if line.entries]
-    lines = [line for line in lines if line.entries]
-    for title, name, unit, digits in COLUMNS:
-        _add(columns, cells, title, [line.fact(name) for line in lines], unit, digits)
-    hours = [sum(line.hours) / len(line.hours) if line.hours else None for line in lines]
-    _add(columns, cells, WITH_SHARE, hours, 1, 2)
-    return [Grid(columns, cells), *_remarks(lines)] if lines else []
+    """What each row has learnt, what it cost, and what these numbers mean."""
+    lines, grids = [line for line in lines if line.entries], list[Block]()
+    for part in (LEARNT, COST):
+        columns, cells = ["row"], [[line.label] for line in lines]
+        for title, name, unit, digits in part:
+            _add(columns, cells, title, [line.fact(name) for line in lines], unit, digits)
+        if part is COST:
+            hours = [sum(line.hours) / len(line.hours) if line.hours else None for line in lines]
+            _add(columns, cells, WITH_SHARE, hours, 1, 2)
+        grids += [Grid(columns, cells)] if len(columns) > 1 else []
+    return [*grids, *_remarks(lines)]
 
 
 def _add(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 NUMBER = (float, int, None)
 # heading, name, divided by, digits after the point; see :func:`.facts.facts`
-COLUMNS = (
+LEARNT = (
     ("perplexity", "ppl", 1, 2),
     ("perplexity, own text", "train_ppl", 1, 2),
     ("perplexity, end of stage I", "stage1_ppl", 1, 2),
@@ -17,6 +17,8 @@ COLUMNS = (
     ("threshold", "threshold", 1, 3),
     ("its spread", "threshold_sd", 1, 3),
     ("H of its text", "text_entropy", 1, 3),
+)
+COST = (
     ("M parameters", "parameters", 1e6, 2),
     ("MB exported", "megabytes", 1, 2),
     ("tokens/s, CTranslate2", "ctranslate2_tps", 1, 0),
@@ -27,6 +29,7 @@ COLUMNS = (
     ("peak GB, GPU", "peak_gpu_gb", 1, 1),
     ("hours", "seconds", 3600, 2),
 )
+COLUMNS = (*LEARNT, *COST)
 FACTS = tuple(name for _, name, _, _ in COLUMNS)
 MEASURES = ("BLEU", "chrF", *(name for name in FACTS if name not in ("updates", "seconds")))
 STEPS = ("agreement", "fit", "speed", "text", "origlang")  # of ``measure``: each takes a step
