@@ -1,9 +1,10 @@
 """Two halves of a training set by source: ``python scripts/halves.py FROM TO train de en``.
 
 Writes ``half1.*`` and ``half2.*`` to TO and copies every other file of FROM beside them. A
-sentence is in the half that a hash of its source says: a source with several translations is in one
-half alone, and a teacher of half 1 has never seen a source of half 2. ``--lines N`` takes the first
-N lines alone.
+sentence is in the half that a hash of its source says: a source with several translations is in
+one half alone, and a teacher of half 1 has never seen a source of half 2. ``--lines N`` takes the
+first N lines alone. Where FROM tells original languages (``test.origlang``), half 2 gets such a
+file whose lines are empty: unknown.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ def main() -> None:
             (there / f"half{half}.{code}").write_text("".join(f"{line}\n" for line in kept))
     for file in here.iterdir():
         name = file.name.removesuffix(".gz")
-        if name.rpartition(".")[2] in codes and not name.startswith(f"{given.stem}."):
+        ending = name.rpartition(".")[2]
+        if ending == "origlang":
+            (there / f"half2.{ending}").write_text("\n" * halves.count(2))
+        if ending in (*codes, "origlang") and not name.startswith(f"{given.stem}."):
             text = "".join(f"{line}\n" for line in read_lines(here, name))
             (there / name).write_text(text)
 

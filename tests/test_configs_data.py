@@ -33,9 +33,8 @@ def published(name: str, lines: list[str]) -> str:
     """The text of a file as its publisher writes it."""
     if name.endswith((".sgm", ".xml")):
         segments = (f'<seg id="{n}"> {line} </seg>\n' for n, line in enumerate(lines, 1))
-        return (
-            f'<srcset setid="x">\n<doc docid="1">\n<p>\n{"".join(segments)}</p>\n</doc></srcset>\n'
-        )
+        head = '<srcset setid="x">\n<doc docid="1" origlang="de">\n<p>\n'
+        return f"{head}{''.join(segments)}</p>\n</doc></srcset>\n"
     if Path(name).name.startswith("train.tags."):
         head, *rest = lines
         tags = "<url>http://x</url>\n<keywords>talk</keywords>\n<talkid>1</talkid>\n"

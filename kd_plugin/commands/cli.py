@@ -26,6 +26,7 @@ from . import (
     export,
     filter_,
     fold,
+    gate,
     generate,
     history,
     import_,
@@ -41,14 +42,15 @@ from . import (
     score,
     select,
     sources,
+    speed,
     text,
     user_dir,
 )
 
 COMMANDS = (
     prepare, sources, generate, import_, select, filter_, mix, noise, fold, describe, history,
-    binarise, text, cache, datastore, neighbours, score, comet, agreement, average, export,
-    checkpoint, parameters, plan, progress, record, report, claims,
+    binarise, text, cache, datastore, neighbours, score, comet, agreement, speed, average, export,
+    checkpoint, parameters, gate, plan, progress, record, report, claims,
     user_dir,
 )  # fmt: skip
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from ..errors import InputError
 from ..files.names import SUBWORDS
-from ..host.ranges import spelled
+from ..host.ranges import Range, require, spelled
+from ..neighbours.mixture import FLAGS as NEIGHBOURS
 
 Run = Callable[[argparse.Namespace], None]
 LEAST_SHUFFLES = 1000
@@ -83,6 +84,38 @@ def add_work_flags(parser: Any, block_size: int = 2000) -> None:
         default=block_size,
         help="sentences that a kill can cost (default: %(default)s)",
     )
+
+
+def add_search_flags(parser: Any) -> None:
+    """Of any search: length penalty and limits, batches, and the neighbours of kNN-MT."""
+    add = parser.add_argument
+    add("--lenpen", type=float, default=1.0, help="(default: %(default)s)")
+    add("--max-len-a", type=float, default=0.0, help="at most a * source length + b tokens ...")
+    add("--max-len-b", type=int, default=200, help="... (default: fairseq's, 0 and 200)")
+    add("--max-tokens", type=int, default=4000, help="source tokens in a batch (default: 4000)")
+    for name, (about, default, _) in NEIGHBOURS.items():
+        kind = str if default is None else type(default)
+        about += "" if default is None else " (default: %(default)s)"
+        add(f"--knnmt-{name}", type=kind, default=default, help=about)
+
+
+def require_search(given: argparse.Namespace) -> None:
+    """Refuse values of :func:`add_search_flags` that no search takes.
+
+    Raises:
+        InputError: one is out of its range.
+    """
+    require_positive(given, "max_len_b", "max_tokens")
+    require("--max-len-a", given.max_len_a, Range(0, 1000))
+    require("--lenpen", given.lenpen, Range(-10, 1000))
+    for name, (_, default, allowed) in NEIGHBOURS.items():
+        require(f"--knnmt-{name}", getattr(given, f"knnmt_{name}"), allowed, default)
+
+
+def set_neighbours(cfg: Any, given: argparse.Namespace) -> None:
+    """Tell the configuration of a task which neighbours a search has."""
+    for name in NEIGHBOURS:
+        setattr(cfg, f"knnmt_{name}", getattr(given, f"knnmt_{name}"))
 
 
 def add_derive_flags(parser: Any) -> None:

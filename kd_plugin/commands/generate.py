@@ -20,14 +20,16 @@ from ..errors import InputError
 from ..files.names import COMPUTE_TYPES, ENGINES
 from ..files.shards import parse_shard
 from ..host.ranges import Range, require, spelled
-from ..neighbours.mixture import FLAGS
 from .flags import (
     add_data_flags,
     add_device_flags,
+    add_search_flags,
     add_teacher_flags,
     add_work_flags,
     declare,
     require_positive,
+    require_search,
+    set_neighbours,
 )
 
 EXAMPLE = """  fairseq-kd generate data --path T.pt --beam 5 --nbest 5 --output corpus
@@ -70,18 +72,11 @@ def add_command(commands: Any) -> None:
     add("--seed", type=int, help="of --sampling (default: 1)")
     about = "the likeliest word at each prefix of the reference; no translation"
     add("--teacher-forcing", action="store_true", help=about)
-    add("--lenpen", type=float, default=1.0, help="(default: %(default)s)")
-    add("--max-len-a", type=float, default=0.0, help="at most a * source length + b tokens ...")
-    add("--max-len-b", type=int, default=200, help="... (default: fairseq's, 0 and 200)")
-    add("--max-tokens", type=int, default=4000, help="source tokens in a batch (default: 4000)")
+    add_search_flags(parser)
     about = "whose search (default: CTranslate2's where it can, else fairseq's); docs/corpora.md"
     add("--engine", choices=ENGINES, default="auto", help=about)
     about = "of CTranslate2's weights; int8 is faster and translates otherwise (default: float32)"
     add("--compute-type", choices=COMPUTE_TYPES, default="float32", help=about)
-    for name, (about, default, _) in FLAGS.items():
-        kind = str if default is None else type(default)
-        about += "" if default is None else " (default: %(default)s)"
-        add(f"--knnmt-{name}", type=kind, default=default, help=about)
     add_work_flags(parser)
     add_device_flags(parser)
 
@@ -89,11 +84,8 @@ def add_command(commands: Any) -> None:
 def run(given: argparse.Namespace) -> None:
     """Write one shard of the corpus, or go on with it, and print what it holds."""
     shard, shards = parse_shard(given.shard)
-    require_positive(given, "nbest", "max_len_b", "max_tokens", "block_size")
-    require("--max-len-a", given.max_len_a, Range(0, 1000))
-    require("--lenpen", given.lenpen, Range(-10, 1000))
-    for name, (_, default, allowed) in FLAGS.items():
-        require(f"--knnmt-{name}", getattr(given, f"knnmt_{name}"), allowed, default)
+    require_positive(given, "nbest", "block_size")
+    require_search(given)
     if given.teacher_forcing:
         chosen = _forcing(given)
     else:
@@ -107,8 +99,7 @@ def run(given: argparse.Namespace) -> None:
 
     device = device_of(given.fp16, given.cpu)
     task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
-    for name in FLAGS:
-        setattr(task.cfg, f"knnmt_{name}", getattr(given, f"knnmt_{name}"))
+    set_neighbours(task.cfg, given)
     teacher = load_teacher(given.path, task, given.teacher_data, flag="--path")
     search = Search(
         nbest=given.nbest, lenpen=given.lenpen, max_len_a=given.max_len_a,

@@ -36,16 +36,18 @@ def run(given: argparse.Namespace) -> None:
     steps, output = plan["steps"], given.output or given.plan.resolve().parent.parent
     states = look_at_all(steps, output)
     if given.follow:
-        follow(steps, output)
+        follow(plan, output)
         return
     print("\n".join(listing(steps, states)))
     print(f"{plan['table']}, {plan['scale']}, {plan['data']}: {summary(steps, states)}")
 
 
-def follow(steps: Any, output: Path) -> None:
-    """Print events, and now and then what runs."""
+def follow(plan: Any, output: Path) -> None:
+    """Print events, what rows cost once gates are open, and now and then what runs."""
+    from ..tables.forecast import forecast
     from ..tables.progress import FAILED, FINISHED, State, events, look_at_all, running
 
+    steps = plan["steps"]
     began = told = time.monotonic()
     states = {step["folder"]: State("left") for step in steps}
     known = look_at_all(steps, output)
@@ -56,6 +58,9 @@ def follow(steps: Any, output: Path) -> None:
         for line in events(steps, states, found):
             print(f"{minutes} {line}", file=sys.stderr, flush=True)
             told = time.monotonic()
+        gates = [folder for folder in found if "/gate-" in folder]
+        if any(found[f].what == FINISHED != states[f].what for f in gates):
+            print("\n".join(forecast(plan, found)), file=sys.stderr, flush=True)
         states = found
         if all(state.what == FINISHED for state in states.values()):
             return

@@ -17,6 +17,13 @@ EXAMPLE = """  fairseq-kd record --ledger reproduced --table mine --scale paper 
       --row word_kd --student small --seed 1 --model mine/word_kd --references test.en \\
       --translation beam5=mine/word_kd.hyp"""
 
+MEASURED = {
+    "agreement": "JSON of fairseq-kd agreement, on the valid set",
+    "fit": "JSON of fairseq-kd agreement, on the text that the model learnt",
+    "speed": "JSON of fairseq-kd speed",
+    "text": "JSON of fairseq-kd describe, on that text",
+}
+
 
 def add_command(commands: Any) -> None:
     """Register the command."""
@@ -37,11 +44,19 @@ def add_command(commands: Any) -> None:
         metavar="NAME=FILE",
         help="of the references' sources; give the flag once for each way of decoding",
     )
-    add("--agreement", type=Path, metavar="FILE", help="JSON of fairseq-kd agreement")
+    for name, about in MEASURED.items():
+        add(f"--{name}", type=Path, metavar="FILE", help=about)
+    about = "scored translations of generate, all of one way of decoding; give it for each test set"
+    add("--searched", type=Path, action="append", default=[], metavar="CORPUS", help=about)
+    about = "original language of each of the references"
+    add("--origlang", type=Path, metavar="FILE", help=about)
+    about = "a step that it needed, beside its training; give the flag once for each"
+    add("--needed", type=Path, action="append", default=[], metavar="FOLDER", help=about)
 
 
 def run(given: argparse.Namespace) -> None:
     """Score, keep, and print the scores."""
+    from ..tables.facts import Files
     from ..tables.ledger import CELL
     from ..tables.record import record
 
@@ -52,8 +67,10 @@ def run(given: argparse.Namespace) -> None:
             raise InputError(f"--translation {text} is not understood; give NAME=FILE")
         translations[name] = Path(file)
     cell = {name: getattr(given, name) for name in CELL}
+    files = Files(**{name: getattr(given, name) for name in MEASURED}, searched=given.searched)
     entry = record(
-        given.ledger, cell, given.model, translations, given.references, given.rule, given.agreement
-    )
+        given.ledger, cell, given.model, translations, given.references, given.rule, files,
+        given.origlang, given.needed,
+    )  # fmt: skip
     for name, scores in entry["scores"].items():
         print(name, *(f"{metric} {value:.2f}" for metric, value in scores.items()))

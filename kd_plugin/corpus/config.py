@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files.keys import MAPPING, SIZE, TEXT, Rule, check_keys, is_size, read_mapping
+from .layout import check_hashes
 
 
 def _is_name(value: Any) -> bool:
@@ -55,6 +56,7 @@ KEYS: dict[str, Rule] = {
     "subwords": MAPPING,
     "clean": MAPPING,
     "lowercase": ("true or false", lambda value: isinstance(value, bool)),
+    "origlang": ("true or false", lambda value: isinstance(value, bool)),
     "where": TEXT,
     "sacrebleu": MAPPING,
     "download": TEXT,
@@ -86,4 +88,5 @@ def read_config(path: Path) -> dict[str, Any]:
         check_keys(cfg[part], rules, tuple(rules), f"{path}: {part}")
     if "generator" in cfg and "toy" not in cfg:
         raise InputError(f"{path}: generator toy needs the key toy; see configs/data/toy.yaml")
+    check_hashes(cfg, str(path))
     return cfg

@@ -18,6 +18,9 @@ from ..files.whole import difference, to_json, write_atomically
 from . import raw
 from .config import read_config
 from .download import download
+from .layout import choices_of, codes_of, every, files_of, origlang_of
+
+ORIGLANG = "origlang"  # ending of the files with the original language of each test sentence
 
 
 def prepare(
@@ -106,36 +109,38 @@ def _read_splits(cfg: Any, config: Path, part: Path, raw_files: Path | None, fet
         )
     assert folder is not None
     splits: Splits = {}
-    for split, stems in _stems(cfg).items():
-        for code in _codes(cfg, split):
-            expected = cfg.get("sha256", {}).get(f"{split}.{code}")
-            splits[split, code] = _read_side(cfg, folder, stems, code, expected)
-        sizes = {code: len(splits[split, code]) for code in _codes(cfg, split)}
+    for split, choices in choices_of(cfg).items():
+        for code in codes_of(cfg, split):
+            splits[split, code] = _read_side(cfg, folder, split, code)
+        sizes = {code: len(splits[split, code]) for code in codes_of(cfg, split)}
         if len(set(sizes.values())) != 1:
-            where = f"{folder}/{', '.join(stems[-1])}"
+            where = f"{folder}/{', '.join(choices[-1])}"
             raise InputError(f"{where}: the sides differ in their number of lines: {sizes}")
+        if cfg.get("origlang") and split.startswith("test"):
+            splits[split, ORIGLANG] = _origlang(cfg, folder, split, len(splits[split, code]))
     if folder != raw_files:
         shutil.rmtree(folder)
     return splits
 
 
-def _read_side(cfg: Any, folder: Path, stems: Stems, code: str, expected: str | None) -> list[str]:
+def _read_side(cfg: Any, folder: Path, split: str, code: str) -> list[str]:
     """Lines of one language of a split, from one file or several."""
-    source, lines = cfg["languages"][0], []
-    there = (names for names in stems if raw.exists(folder, _file(names[0], source, source)))
-    names = next(there, stems[-1])
-    for name in names:
-        lines += raw.read_lines(folder, _file(name, code, source), expected)
+    lines: list[str] = []
+    for name, expected in files_of(cfg, folder, split, code):
+        lines += raw.read_lines(folder, name, expected)
     if cfg.get("lowercase"):
         lines = [line if line == raw.BAD else line.lower() for line in lines]
     return lines
 
 
-def _file(stem: str, code: str, source: str) -> str:
-    """The name of a file; ``{code}`` and ``{role}`` (src, ref) stand in it, or the code behind."""
-    if "{code}" not in stem:
-        return f"{stem}.{code}"
-    return stem.replace("{code}", code).replace("{role}", "src" if code == source else "ref")
+def _origlang(cfg: Any, folder: Path, split: str, sentences: int) -> list[str]:
+    codes = origlang_of(cfg, folder, split)
+    if len(codes) != sentences:
+        raise InputError(
+            f"{folder}: {split} has {sentences} sentences and {len(codes)} original languages; "
+            "give one for each"
+        )
+    return codes
 
 
 def _download(cfg: Any, config: Path, part: Path, raw_files: Path | None) -> Path:
@@ -144,42 +149,14 @@ def _download(cfg: Any, config: Path, part: Path, raw_files: Path | None) -> Pat
     if "download" not in cfg:
         raise InputError(f"--download: {config} names no address (download:); give --from FOLDER")
     folder: Path = part.with_suffix(".kd-download")  # kept where one of them fails
-    source = cfg["languages"][0]
     files = {
-        _file(stem, code, source): cfg.get("sha256", {}).get(f"{split}.{code}")
-        for split, stems in _stems(cfg).items()
-        for stem in stems[0]
-        for code in _codes(cfg, split)
+        name: expected
+        for split in choices_of(cfg)
+        for code in codes_of(cfg, split)
+        for name, expected in files_of(cfg, None, split, code)
     }
     download(cfg["download"], files, folder)
     return folder
-
-
-Stems = list[list[str]]  # choices, of which the first that exists counts; the files of each
-
-
-def _stems(cfg: Any) -> dict[str, Stems]:
-    """Our name of each split (train, valid, test, test1, ...) and what its files may be called."""
-    splits = {"train": cfg["train"], "valid": cfg["valid"]}
-    splits |= {f"test{number or ''}": stem for number, stem in enumerate(cfg["tests"])}
-    return {split: _choices(given) for split, given in splits.items() if _every(given) is None}
-
-
-def _choices(given: Any) -> Stems:
-    if isinstance(given, dict):
-        return [given["all"]]
-    return [[stem] for stem in ([given] if isinstance(given, str) else given)]
-
-
-def _every(given: Any) -> int | None:
-    """N of ``{every: N}``, a set that is no file."""
-    return given.get("every") if isinstance(given, dict) else None
-
-
-def _codes(cfg: Any, split: str) -> list[str]:
-    """Endings of a split's files: both languages, and further references of the test set."""
-    more = [f"{cfg['languages'][1]}{number}" for number in range(1, cfg.get("references", 1))]
-    return [*cfg["languages"], *(more if split == "test" else [])]
 
 
 def _clean_training_set(splits: Splits, cfg: Any, first: int | None) -> Counter[str]:
@@ -209,7 +186,7 @@ def _clean_training_set(splits: Splits, cfg: Any, first: int | None) -> Counter[
 
 def _take_valid(splits: Splits, cfg: Any) -> None:
     """With ``valid: {every: N}``: each N-th pair of the cleaned training set, as fairseq does."""
-    n = _every(cfg["valid"])
+    n = every(cfg["valid"])
     if n is None:
         return
     for code in cfg["languages"]:

@@ -14,6 +14,8 @@ from ..errors import InputError
 TAGGED = re.compile(rb"\s*<(?!title|description)")  # a line of train.tags.* that is no text
 TITLE = re.compile(rb"</?(title|description)>")
 SEGMENT = re.compile(rb"<seg\b[^>]*>(.*?)</seg>", re.IGNORECASE | re.DOTALL)
+DOCUMENT = re.compile(rb"<(doc)\b([^>]*)>|<seg\b", re.IGNORECASE)  # a document, or a segment of it
+ORIGLANG = re.compile(rb"""\borig-?lang=["']([^"']*)["']""", re.IGNORECASE)
 BAD = "\udcff"  # a character that no UTF-8 text has
 RATIO = 200  # text shrinks 3 to 20 times, the toy's 30 times, and a bomb 1,000 times
 FLOOR = 1 << 26  # bytes that any file may unpack to
@@ -39,14 +41,44 @@ def read_lines(folder: Path, name: str, expected: str | None = None) -> list[str
     Raises:
         InputError: there is no such file, it is broken, or it is another text.
     """
+    content = read_bytes(folder, name)
+    require_text(content, expected, folder / name)
+    return [_text_of(line) for line in _lines_of(content, Path(name).name)]
+
+
+def read_bytes(folder: Path, name: str) -> bytes:
+    """A file, plain or unpacked.
+
+    Raises:
+        InputError: there is no such file, or it is broken.
+    """
     if not folder.is_dir():
         raise InputError(f"--from {folder} is no folder; name the one with the raw files")
     if not exists(folder, name):
         raise InputError(f"--from {folder} holds neither {name} nor {name}.gz; name another folder")
     plain, packed = folder / name, folder / f"{name}.gz"
-    content = plain.read_bytes() if plain.exists() else unpack(packed.read_bytes(), packed)
-    require_text(content, expected, folder / name)
-    return [_text_of(line) for line in _lines_of(content, Path(name).name)]
+    return plain.read_bytes() if plain.exists() else unpack(packed.read_bytes(), packed)
+
+
+def read_origlang(folder: Path, name: str) -> list[str]:
+    """The original language of each line of a file, by the ``<doc origlang=...>`` of WMT's.
+
+    Raises:
+        InputError: there is no such file, or a document does not say.
+    """
+    content, language, found = read_bytes(folder, name), "", []
+    for tag in DOCUMENT.finditer(content):
+        if tag[1]:
+            told = ORIGLANG.search(tag[2])
+            language = told[1].decode("utf-8", "replace").strip() if told else ""
+        else:
+            found.append(language)
+    if not found or not all(found):
+        raise InputError(
+            f"{folder / name} does not tell the original language of each document (<doc "
+            "origlang=...>); leave origlang out of the configuration"
+        )
+    return found
 
 
 def _lines_of(content: bytes, name: str) -> list[bytes]:

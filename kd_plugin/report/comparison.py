@@ -78,9 +78,9 @@ def compare(
         return
     rows = [system for system in systems if system is not base]
     for system in rows:
-        subtract(system.scores, base.scores)
+        subtract(system.scores, base.scores, metrics.measure.tokenize)
         for language, scores in system.by_origlang.items():
-            subtract(scores, base.by_origlang[language])
+            subtract(scores, base.by_origlang[language], metrics.measure.tokenize)
     tested = [system for system in rows if min(system.n, base.n) >= LEAST_SEEDS]
     for system in tested:
         pair = counts[system.name], counts[base.name]
@@ -109,7 +109,8 @@ def describe(runs: Counts, metrics: Metrics) -> dict[str, Score]:
     return {metric: Score(runs, mean, sd) for metric, runs, mean, sd in columns}
 
 
-def subtract(ours: Mapping[str, Score], base: Mapping[str, Score]) -> None:
+def subtract(ours: Mapping[str, Score], base: Mapping[str, Score], tokenize: str) -> None:
+    """Fill in differences to a baseline, and their accuracies; ``tokenize`` is BLEU's."""
     for metric, score in ours.items():
         score.difference = score.mean - base[metric].mean
-        score.accuracy = delta_accuracy(metric, score.difference)
+        score.accuracy = delta_accuracy(metric, score.difference, tokenize)

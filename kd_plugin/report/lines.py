@@ -28,3 +28,18 @@ def read_lines(path: str, flag: str) -> list[str]:
     if not text.strip():
         raise InputError(f"{flag} {path} is empty; give a file with one sentence a line")
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+
+
+def read_translations(path: str, flag: str, references: list[str]) -> list[str]:
+    """The lines of a text file, as many as there are references.
+
+    Raises:
+        InputError: it cannot be read, or there are more or fewer.
+    """
+    lines = read_lines(path, flag)
+    if len(lines) != len(references):
+        raise InputError(
+            f"{flag} {path} has {len(lines)} lines and --references {len(references)}; give a line "
+            "for each sentence"
+        )
+    return lines

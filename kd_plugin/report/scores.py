@@ -31,6 +31,7 @@ class Measure:
             reason = " ".join(str(error).split())
             raise InputError(f"--tokenize {tokenize} cannot be used: {reason}") from error
         self.metrics = (bleu, CHRF(references=references))
+        self.tokenize = tokenize
         self._width = 2 + 2 * bleu.max_ngram_order  # lengths, matches and n-grams
 
     def counts(self, hypotheses: Sequence[str]) -> Counts:

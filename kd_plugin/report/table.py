@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from .comparison import LEAST_SEEDS, LEVEL, RESAMPLES, Score, System
-from .delta_accuracy import CONSTANTS
 from .metrics import Metrics
 
 
@@ -143,9 +142,10 @@ def remarks(
     lines = []
     first = metrics.names[0]
     tested = sum(system.scores[first].p is not None for system in systems)
-    if baseline:
+    known = {n: s for system in systems for n, s in system.scores.items() if s.accuracy is not None}
+    if known:
         lines.append(
-            f"accuracy: how often people agree with such a difference of {' / '.join(CONSTANTS)}, "
+            f"accuracy: how often people agree with such a difference of {' / '.join(known)}, "
             "a coin being 50 % (Kocmi et al. 2024)."
         )
     if tested:

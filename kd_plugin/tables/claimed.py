@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..report.table import rounded
+from .blocks import Block, Grid, Heading, Text
 from .claims import Claim, Test, published
-from .document import Block, Grid, Heading, Text
 from .evidence import Evidence, absent
 from .verdict import ALONE, NOT_RUN, UNDECIDED, Measured, judge, level_of
 

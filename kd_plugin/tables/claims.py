@@ -16,8 +16,9 @@ from typing import Any
 from ..errors import InputError
 from ..files.keys import MAPPING, TEXT, Rule, check_keys, one_of, read_mapping
 from .locate import CONFIGS, find
+from .measures import MEASURES
 from .read import read_table
-from .schema import LIST, MEASURES, NAMES, is_number
+from .schema import LIST, NAMES, is_number
 from .table import Table
 
 CLAIMS = CONFIGS / "claims.yaml"

@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from ..report.comparison import Score
-from ..report.delta_accuracy import CONSTANTS
-from ..report.table import SEED_COLUMNS, remarks, rounded, seed_lines, seed_remark, value
+from ..report import table as scored_table
+from ..report.table import SEED_COLUMNS, rounded, seed_lines, seed_remark
+from .blocks import Block, Code, Grid, Heading, Text
+from .columns import measures, origlang, passing, scenarios, scores
 from .flags import Flags
 from .table import Published, Scale, Table
-from .view import SEED, SHUFFLES, Compared, Line, View
+from .view import SEED, SHUFFLES, Compared, View
 
 BUDGET = (
     "--max-update", "--max-epoch", "--max-tokens", "--batch-size", "--update-freq", "--lr",
     "--lr-scheduler", "--warmup-updates",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Heading:
-    text: str
-    level: int = 2
-
-
-@dataclass(frozen=True)
-class Text:
-    text: str
-
-
-@dataclass(frozen=True)
-class Code:
-    lines: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Names on the left, numbers on the right; ``words``: columns of words beside the first."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    words: frozenset[str] = frozenset()
-
-
-Block = Heading | Text | Code | Grid
 
 
 def document(view: View, scale: Scale) -> list[Block]:
@@ -59,9 +31,10 @@ def document(view: View, scale: Scale) -> list[Block]:
         )
     )
     blocks += _budget(view, scale)
+    blocks += [Text(f"{title[0].upper()}{title[1:]}: {said}.") for title, said in view.told.items()]
     for student in view.lines:
         blocks += _student(view, student)
-    blocks += _published(view)
+    blocks += [*scenarios(view), *_published(view)]
     blocks += [Heading("Where each value comes from"), provenance(view.table), *_scaled(scale)]
     return blocks
 
@@ -84,8 +57,9 @@ def _student(view: View, student: str) -> list[Block]:
     if len(table.students) > 1:
         blocks.append(Heading(f"Student: {table.students[student].label}"))
     lines = view.lines[student]
-    blocks.append(_main(view, student, lines))
+    blocks.append(scores(view, lines))
     blocks += [Text(f"{line.why}.") for line in lines if line.why]
+    blocks += [*origlang(view, lines), *measures(lines), *passing(view, lines)]
     for decoding in table.decoding:
         scored = view.scored.get((student, decoding))
         if scored is None:
@@ -99,53 +73,10 @@ def _student(view: View, student: str) -> list[Block]:
             ]
     first = view.scored.get((student, next(iter(table.decoding))))
     if first is not None:
-        told = remarks(first.systems, first.baseline, first.metrics, SHUFFLES, SEED)
+        told = scored_table.remarks(first.systems, first.baseline, first.metrics, SHUFFLES, SEED)
         blocks += [Text(line) for line in told if line]
         blocks.append(Code([f"{name}|{text}" for name, text in first.signatures.items()]))
     return blocks
-
-
-def _main(view: View, student: str, lines: Sequence[Line]) -> Grid:
-    """Scores by decoding, differences, and what each training cost."""
-    table = view.table
-    columns, cells = ["row", "runs"], [[line.label, str(len(line.entries))] for line in lines]
-    if any(line.state != "done" for line in lines):
-        columns.append("state")
-        for row, line in zip(cells, lines):
-            row.append(line.state)
-    for number, decoding in enumerate(table.decoding):
-        for metric in ("BLEU", "chrF")[: 2 if number == 0 else 1]:
-            columns += [f"{metric} {decoding}", f"vs {table.baseline}"]
-            for row, line in zip(cells, lines):
-                row += _score_cells(line.scores.get(decoding, {}).get(metric))
-        if number == 0:
-            columns.append("accuracy")
-            for row, line in zip(cells, lines):
-                row.append(_accuracies(line.scores.get(decoding, {})))
-    facts = [
-        ("perplexity", "ppl", 1, 2), ("agreement %", "agreement", 1, 1),
-        ("M parameters", "parameters", 1e6, 2), ("updates", "updates", 1, 0),
-        ("updates/s", "ups", 1, 2), ("hours", "seconds", 3600, 2),
-    ]  # fmt: skip
-    for title, name, unit, digits in facts:
-        values = [line.fact(name) for line in lines]
-        if any(v is not None for v in values):
-            columns.append(title)
-            for row, fact in zip(cells, values):
-                row.append("" if fact is None else f"{fact / unit:,.{digits}f}")
-    return Grid(columns, cells, frozenset({"state"}))
-
-
-def _score_cells(score: Score | None) -> list[str]:
-    if score is None:
-        return ["", ""]
-    different = "" if score.difference is None else rounded(score.difference, 2, "+")
-    return [value(score), different + (" *" if score.significant else "")]
-
-
-def _accuracies(scores: Mapping[str, Score]) -> str:
-    known = [scores[name].accuracy for name in CONSTANTS if name in scores]
-    return " / ".join(f"{number:.0f} %" for number in known if number is not None)
 
 
 def _published(view: View) -> list[Block]:

@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files.schema import parse
+from ..files.schema import fault, parse
 from ..files.whole import write_atomically
+from .measures import FACTS, NUMBER
 
 LEDGER = "ledger.jsonl"
 TEXTS = "translations"
 CELL = ("table", "scale", "data", "student", "row", "seed")
-NUMBER = (float, int, None)
-FACTS = ("updates", "seconds", "ups", "parameters", "ppl", "train_ppl", "agreement")
 SHAPE = {
     **dict.fromkeys(CELL, str),
     "seed": int,
@@ -33,6 +32,8 @@ SHAPE = {
     "signatures": {str: str},
     "translations": {str: str},
     "references": str,
+    "origlang": (str, None),
+    "needed": {str: NUMBER},
     "training": {
         "signature": (str, None),
         "learning": [list],
@@ -42,6 +43,7 @@ SHAPE = {
     "commit": (str, None),
     "finished": str,
 }
+UNSAID: dict[str, Any] = {"origlang": None, "needed": {}}  # what lines of earlier versions lack
 Entry = dict[str, Any]
 
 
@@ -57,7 +59,7 @@ def read_ledger(folder: Path) -> list[Entry]:
     entries = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         try:
-            entries.append(parse(line, SHAPE))
+            entries.append(_entry(line))
         except ValueError as error:
             raise InputError(
                 f"{path}, line {number} is damaged ({error}); remove the line, and the folder "
@@ -66,8 +68,23 @@ def read_ledger(folder: Path) -> list[Entry]:
     return entries
 
 
+def _entry(line: str) -> Entry:
+    """A line; what is measured since it was written is unknown.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    found: Entry = UNSAID | parse(line, {"training": dict})
+    found["training"] = dict.fromkeys(FACTS) | found["training"]
+    wrong = fault(found, SHAPE)
+    if wrong:
+        raise ValueError(wrong)
+    return found
+
+
 def append(folder: Path, entry: Entry) -> None:
     """Add a line, unless it is there; the file is replaced as a whole."""
+    entry = _entry(json.dumps(entry))
     with _locked(folder):
         entries = read_ledger(folder)
         if not any(_same(entry, other) for other in entries):
@@ -76,7 +93,7 @@ def append(folder: Path, entry: Entry) -> None:
 
 
 def _same(entry: Entry, other: Entry) -> bool:
-    names = (*CELL, "model", "translations", "references")
+    names = (*CELL, "model", "translations", "references", "origlang", "needed", "training")
     return all(entry[name] == other[name] for name in names)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from .document import Block, Code, Grid, Heading, Text
+from .blocks import Block, Code, Grid, Heading, Text
 
 STYLE = """
 :root { color-scheme: light; }

@@ -134,7 +134,7 @@ def _learning(view: View, student: str) -> Iterator[tuple[str, str]]:
     figure, axes = _figure(3.4)
     drawn = False
     for line, style in zip(view.lines[student], STYLES * 9):
-        points = line.entries[0]["training"]["learning"] if line.entries else []
+        points = [p[:2] for p in line.entries[0]["training"]["learning"]] if line.entries else []
         if len(points) > 1 and line.student:
             drawn = True
             axes.plot(*zip(*points), style, markersize=3, linewidth=1, label=line.label)

@@ -26,7 +26,10 @@ STEP = {
     "after": [str],
     "trains": bool,
 }
-RUN = {"student": str, "row": str, "seed": int, "record": str, "steps": [str]}
+RUN = {
+    "student": str, "row": str, "seed": int, "record": str, "trained": str, "steps": [str],
+    "needed": [str],
+}  # fmt: skip
 PLAN = {
     "table": str, "scale": str, "data": str, "seeds": int, "file": str, "steps": [STEP],
     "runs": [RUN],
@@ -56,7 +59,9 @@ def look(folder: Path, now: float | None = None) -> State:
     """The state of a step's folder."""
     done, began = folder / DONE, folder / "began"
     if done.exists():
-        return State(FINISHED, float(done.read_text().strip() or 0))
+        told = folder / "told"
+        word = told.read_text("utf-8", "replace").strip() if told.exists() else ""
+        return State(FINISHED, float(done.read_text().strip() or 0), word)
     if not began.exists():
         return State(LEFT)
     if _is_locked(folder / ".lock"):
@@ -176,7 +181,7 @@ def events(
         line = f"{words[new.what]}: {step['title']}"
         if new.what == FINISHED:
             line += f", {duration(new.seconds)} ({summary(steps, after)})"
-        yield line + (f": {new.said}" if new.said and new.what != FINISHED else "")
+        yield line + (f": {new.said}" if new.said else "")
 
 
 def running(steps: Sequence[Mapping[str, Any]], states: Mapping[str, State]) -> str:

@@ -12,6 +12,7 @@ from .flags import Flags, read_flags
 from .schema import (
     CORPUS,
     CURVE,
+    GATES,
     KEYS,
     MODEL,
     NAME,
@@ -26,7 +27,7 @@ from .schema import (
     TEACHER,
     is_number,
 )  # fmt: skip
-from .table import Corpus, Curve, Published, Row, Scale, Store, Student, Table, Teacher
+from .table import Corpus, Curve, Gates, Published, Row, Scale, Store, Student, Table, Teacher
 
 
 def read_table(path: Path) -> Table:
@@ -70,7 +71,8 @@ def parse_table(given: dict[str, Any], name: str, where: str) -> Table:
         halves=given.get("halves", False),
         checkpoint=given.get("checkpoint", "last"),
         baseline=given["baseline"],
-        agreement="measure" in given,
+        measure=tuple(given.get("measure", ())),
+        gates=_gates(given["gates"], f"{where}: gates") if "gates" in given else None,
         decoding=_groups(given["decoding"], source, f"{where}: decoding"),
         teacher=_teacher(given["teacher"], source, f"{where}: teacher"),
         students=students,
@@ -125,6 +127,16 @@ def _groups(given: Mapping[str, Any], source: str, where: str) -> dict[str, Flag
         if not isinstance(flags, dict):
             raise InputError(f"{where} has {name} {flags!r}, which must be a mapping of flags")
     return {name: read_flags(flags, source, f"{where}.{name}") for name, flags in given.items()}
+
+
+def _gates(given: Mapping[str, Any], where: str) -> Gates:
+    check_keys(given, GATES, (), where)
+    found = Gates(**given)
+    if found.doubled is None and "gain" in given:
+        raise InputError(f"{where} has gain {found.gain:g} of nothing; give doubled, a row")
+    if not given:
+        raise InputError(f"{where} is empty; give some of {', '.join(GATES)}")
+    return found
 
 
 def _teacher(given: Mapping[str, Any], source: str, where: str) -> Teacher:
@@ -265,7 +277,7 @@ def parse_scale(name: str, given: Any, where: str) -> Scale:
         if "model" in block:
             models[who] = block["model"]
         flags[who] = read_flags(block.get("flags", {}), "ours", f"{where}.{who}.flags")
-    for what in ("row_flags", "decoding", "generate"):
+    for what in ("row_flags", "decoding", "generate", "speed"):
         flags[what] = read_flags(given.get(what, {}), "ours", f"{where}.{what}")
     return Scale(
         name,
@@ -282,6 +294,7 @@ def parse_scale(name: str, given: Any, where: str) -> Scale:
             for row, of_row in given.get("rows", {}).items()
         },
         given.get("remark", ""),
+        "gates" in given,
     )
 
 
@@ -289,6 +302,8 @@ def _check_references(table: Table, where: str) -> None:
     """Names must be names of something."""
     ask: list[tuple[str, str | None, Collection[str]]]
     ask = [(f"{where}: baseline", table.baseline, table.rows)]
+    if table.gates:
+        ask.append((f"{where}: gates.doubled", table.gates.doubled, table.rows))
     for row in table.rows.values():
         here = f"{where}: rows.{row.name}"
         ask += [

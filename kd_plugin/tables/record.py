@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Any
 import sacrebleu
 import torch
 
-from ..report.lines import read_lines
+from ..report.lines import read_lines, read_translations
 from ..report.scores import METRICS, Measure
+from ..teachers.checkpoints import read_checkpoint
 from ..version import versions
-from .facts import facts
+from .facts import NOTHING, Files, facts
 from .ledger import append, keep
 from .locate import REPOSITORY
+from .steps import DONE
 
 
 def record(
@@ -26,7 +28,9 @@ def record(
     translations: Mapping[str, Path],
     references: Path,
     rule: str,
-    agreement: Path | None = None,
+    files: Files = NOTHING,
+    origlang: Path | None = None,
+    needed: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Score a run's translations, keep them, and write its line.
 
@@ -37,15 +41,18 @@ def record(
         translations: files by the name of the decoding.
         references: file, a line for each of the translations.
         rule: by which the checkpoint was chosen.
-        agreement: JSON of ``fairseq-kd agreement``.
+        files: what was measured of the model.
+        origlang: file with the original language of each of the references.
+        needed: the folders of the steps without which it would not be, its training not among them.
 
     Raises:
         InputError: a file cannot be read.
     """
-    measure = Measure([read_lines(str(references), "--references")])
+    expected = read_lines(str(references), "--references")
+    measure = Measure([expected])
     scores = {}
     for name, path in translations.items():
-        counts = measure.counts(read_lines(str(path), f"--translation {name}"))
+        counts = measure.counts(read_translations(str(path), f"--translation {name}", expected))
         scores[name] = dict(zip(METRICS, measure.score(counts.sum(0)).tolist()))
     entry = {
         **cell,
@@ -54,13 +61,28 @@ def record(
         "signatures": {n: f"{s}|checkpoint:{rule}" for n, s in measure.signatures().items()},
         "translations": {name: keep(ledger, path) for name, path in translations.items()},
         "references": keep(ledger, references),
-        "training": facts(model, agreement),
+        "origlang": keep(ledger, origlang) if origlang else None,
+        "needed": {str(step): seconds_of(step) for step in needed},
+        "training": facts(model, files),
         "versions": versions(torch, sacrebleu),
         "commit": commit(),
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
     append(ledger, entry)
     return entry
+
+
+def seconds_of(step: Path) -> float | None:
+    """What a step took: a training all its starts together; None where nobody knows."""
+    model = step / "model" / "checkpoint_last.pt"
+    if model.is_file():
+        seconds = read_checkpoint(str(model), str(model))["extra_state"].get(
+            "previous_training_time"
+        )
+        if seconds:
+            return round(float(seconds), 1)
+    done = step / DONE
+    return float(done.read_text().strip() or 0) if done.is_file() else None
 
 
 def commit() -> str | None:

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ..report.table import grid
-from .document import Block, Code, Grid, Heading, Text
-from .view import View
+from .blocks import Block, Code, Grid, Heading, Text
+from .measures import FACTS
+from .view import Line, View
 
 TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -60,7 +61,7 @@ def escaped(text: str) -> str:
 
 COLUMNS = (
     "table", "scale", "data", "student", "row", "decoding", "metric", "runs", "mean", "sd",
-    "difference", "p_holm", "paired_p", "accuracy", "state",
+    "difference", "p_holm", "paired_p", "accuracy", "state", *FACTS, "hours_with_share",
 )  # fmt: skip
 
 
@@ -78,11 +79,18 @@ def _csv(view: View) -> Iterator[list[object]]:
     for student, lines in view.lines.items():
         for line in lines:
             if not line.scores:
-                yield [*start, student, line.label, "", "", 0, *[""] * 6, line.state]
+                yield [*start, student, line.label, "", "", 0, *[""] * 6, line.state, *_facts(line)]
             for decoding, metrics in line.scores.items():
                 for metric, s in metrics.items():
                     paired_p = s.paired.p if s.paired else None
                     yield [
                         *start, student, line.label, decoding, metric, len(line.entries), s.mean,
                         s.sd, s.difference, s.p_holm, paired_p, s.accuracy, line.state,
+                        *_facts(line),
                     ]  # fmt: skip
+
+
+def _facts(line: Line) -> list[object]:
+    """Means over runs, in the ledger's units; nothing where nothing is known."""
+    hours = sum(line.hours) / len(line.hours) if line.hours else None
+    return [*(line.fact(name) for name in FACTS), hours]

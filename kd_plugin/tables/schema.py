@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ..files.keys import MAPPING, SIZE, TEXT, Rule, one_of
+from .measures import MEASURES, STEPS
 
 METHODS = (
     "word_kd", "seq_kd", "selective_kd", "tie_kd", "knn_kd", "annealing_kd", "hybrid_kd",
@@ -13,7 +14,6 @@ METHODS = (
 NAME = re.compile(r"[\w.+-]+")
 PART = re.compile(r"(gold|teacher|extra)(:[1-9]\d*)?")
 RULE = re.compile(r"last|best-bleu|average:[1-9]\d*")
-MEASURES = ("BLEU", "chrF", "ppl", "train_ppl", "agreement", "ups")
 
 
 def _names(value: Any) -> bool:
@@ -53,7 +53,11 @@ KEYS: dict[str, Rule] = {
     "halves": YES,
     "checkpoint": CHECKPOINT,
     "baseline": TEXT,
-    "measure": ("a list of agreement", lambda value: value == ["agreement"]),
+    "measure": (
+        f"a list of some of {', '.join(STEPS)}",
+        lambda value: _names(value) and set(value) <= set(STEPS),
+    ),
+    "gates": MAPPING,
     "decoding": MAPPING,
     "teacher": MAPPING,
     "students": MAPPING,
@@ -65,6 +69,10 @@ KEYS: dict[str, Rule] = {
     "scales": MAPPING,
 }
 NEEDED = ("title", "from", "data", "baseline", "decoding", "teacher", "students", "rows")
+NUMBER: Rule = ("a number", is_number)
+GATES: dict[str, Rule] = {
+    "doubled": TEXT, "gain": NUMBER, "teacher": NUMBER, "memorised": NUMBER,
+}  # fmt: skip
 TEACHER: dict[str, Rule] = {"model": TEXT, "flags": MAPPING, "seed": SIZE, "from": TEXT}
 STUDENT: dict[str, Rule] = {
     "model": TEXT, "flags": MAPPING, "noise": MAPPING, "label": TEXT, "from": TEXT,
@@ -125,6 +133,8 @@ SCALE: dict[str, Rule] = {
     "rows": MAPPING,
     "decoding": MAPPING,
     "generate": MAPPING,
+    "speed": MAPPING,
+    "gates": one_of("tell"),
     "remark": TEXT,
 }
 MODEL: dict[str, Rule] = {"model": TEXT, "flags": MAPPING}

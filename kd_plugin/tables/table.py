@@ -97,6 +97,16 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Gates:
+    """What must hold before other rows are trained; None: whatever it is."""
+
+    doubled: str | None = None  # the row of the baseline with twice the updates
+    gain: float = 0.5
+    teacher: float | None = None
+    memorised: float | None = None
+
+
+@dataclass(frozen=True)
 class Scale:
     """What a smaller run of a table changes."""
 
@@ -111,6 +121,7 @@ class Scale:
     flags: dict[str, Flags] = field(default_factory=dict)  # by what they are added to
     rows: dict[str, Flags] = field(default_factory=dict)  # flags of single rows
     remark: str = ""
+    gates_tell: bool = False  # and close nothing
 
     def flags_of(self, row: Row) -> Flags:
         """A row's flags as they are at this scale."""
@@ -130,7 +141,8 @@ class Table:
     halves: bool
     checkpoint: str
     baseline: str
-    agreement: bool
+    measure: tuple[str, ...]  # of :data:`.measures.STEPS`
+    gates: Gates | None
     decoding: dict[str, Flags]
     teacher: Teacher
     students: dict[str, Student]

@@ -24,11 +24,15 @@ def prepare(work: Work) -> Step:
     pairs = ("--train-pairs", str(scale.train_pairs)) if scale.train_pairs else ()
 
     def commands(own: str) -> list[Command]:
-        files = [f"{own}/data/text/raw/{name}.{data.languages[1]}" for name in work.tests]
-        return [
-            (f"{ROOT}/scripts/prepare_data.sh", data.word, f"{own}/data", *origin, *pairs),
-            (f"{ROOT}/scripts/pool.sh", f"{own}/references", *files),
-        ]
+        pooled = {"references": data.languages[1]}
+        if work.tells_origlang:
+            pooled["origlang"] = "origlang"
+        script = f"{ROOT}/scripts/prepare_data.sh"
+        made: list[Command] = [(script, data.word, f"{own}/data", *origin, *pairs)]
+        for name, ending in pooled.items():
+            files = [f"{own}/data/text/raw/{test}.{ending}" for test in work.tests]
+            made.append((f"{ROOT}/scripts/pool.sh", f"{own}/{name}", *files))
+        return made
 
     return work.add("data", f"data: {data.name}", commands, after, dict(data.cfg), share=20)
 

@@ -114,4 +114,4 @@ def _train(
     before, read = (text.step, *after), list(model.flags)
     step = work.add("train", f"{title}: training", commands, before, read, share, trains=True)
     name = "checkpoint_last.pt" if rule == "last" else "chosen.pt"
-    return Trained(step, f"{step.folder}/model/{name}")
+    return Trained(step, f"{step.folder}/model/{name}", text)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +12,9 @@ from typing import Any
 
 from ..report.comparison import Score, System
 from ..report.score import Scores, score
-from .ledger import CELL, FACTS, Entry, kept, read_ledger
+from .gates import CLOSED
+from .ledger import CELL, Entry, kept, read_ledger
+from .measures import FACTS
 from .plan import TEACHER
 from .progress import FAILED, look
 from .table import Published, Table
@@ -29,8 +33,10 @@ class Line:
     wanted: int  # runs
     entries: list[Entry] = field(default_factory=list)  # of finished runs, by seed
     scores: dict[str, dict[str, Score]] = field(default_factory=dict)  # by decoding, by metric
+    by_origlang: dict[str, dict[str, Score]] = field(default_factory=dict)  # of the main decoding
+    hours: list[float] = field(default_factory=list)  # of finished runs, with what they share
     failed: str = ""  # why a run failed
-    later: str = ""  # why it cannot run yet
+    later: str = ""  # why it cannot run yet, or is not worth it
 
     @property
     def seeds(self) -> list[int]:
@@ -96,6 +102,7 @@ class View:
     plan: Mapping[str, Any]
     lines: dict[str, list[Line]]  # by student, the teacher's last
     scored: dict[tuple[str, str], Scores]  # by student and decoding
+    told: dict[str, str] = field(default_factory=dict)  # of gates, by the title of their step
 
     def line(self, student: str, row: str) -> Line:
         return next(line for line in self.lines[student] if line.row == row)
@@ -153,7 +160,12 @@ def view(table: Table, plan: Mapping[str, Any], folder: Path, shuffles: int = SH
                 found = _score(table, of_student, decoding, folder, Path(scratch), shuffles)
                 if found is not None:
                     scored[student, decoding] = found
-    return View(table, plan, lines, scored)
+    told = {
+        step["title"]: state.said.rpartition("error: ")[2]
+        for step in plan["steps"]
+        if "/gate-" in step["folder"] and (state := look(folder / step["folder"])).said
+    }
+    return View(table, plan, lines, scored, told)
 
 
 def _lines(table: Table, plan: Mapping[str, Any], folder: Path) -> dict[str, list[Line]]:
@@ -163,6 +175,7 @@ def _lines(table: Table, plan: Mapping[str, Any], folder: Path) -> dict[str, lis
     by_cell: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for run in plan["runs"]:
         by_cell.setdefault((run["student"], run["row"]), []).append(run)
+    sharing = Counter(folder for run in plan["runs"] for folder in run["needed"])
     for student in table.students:
         if not any(run["student"] == student for run in plan["runs"]):
             continue  # not at this scale
@@ -174,6 +187,7 @@ def _lines(table: Table, plan: Mapping[str, Any], folder: Path) -> dict[str, lis
             line.wanted = len(runs)
             for run in runs:
                 _look_up(line, run, plan, newest, folder)
+            line.hours = [h for e in line.entries if (h := _hours(e, sharing)) is not None]
         found[student] = lines
     return found
 
@@ -184,14 +198,26 @@ def _look_up(
     """Add what is known of a run to its line."""
     cell = {**plan, **run}
     entry = newest.get(tuple(cell[name] for name in CELL))
-    if entry is not None and entry["model"] in {f"{step}/model" for step in run["steps"]}:
+    if entry is not None and entry["model"] == f"{run['trained']}/model":
         line.entries.append(entry)
         return
     for step in run["steps"]:
         state = look(folder / step)
+        if state.what == FAILED and CLOSED in state.said:
+            line.later = state.said[state.said.index(CLOSED) :]
+            return
         if state.what == FAILED:
             line.failed = f"{state.said} (log: {step}/log)"
             return
+
+
+def _hours(entry: Entry, sharing: Mapping[str, int]) -> float | None:
+    """Of a run's training, and its share of each step that several runs need."""
+    parts = [(entry["training"]["seconds"], 1)]
+    parts += [(spent, sharing.get(folder, 1)) for folder, spent in entry["needed"].items()]
+    if any(spent is None for spent, _ in parts):
+        return None
+    return math.fsum(spent / runs for spent, runs in parts) / 3600
 
 
 def _score(
@@ -217,11 +243,17 @@ def _score(
         and len(base.seeds) > 1
         and all(line.seeds == base.seeds or len(line.seeds) == 1 for line in begun)
     )
-    rule = next(iter(begun[0].entries[0]["signatures"].values())).rpartition("|checkpoint:")[2]
+    first = begun[0].entries[0]
+    rule = next(iter(first["signatures"].values())).rpartition("|checkpoint:")[2]
+    origlang = scratch / "origlang" if first["origlang"] else None
+    if origlang:
+        origlang.write_bytes(kept(folder, first["origlang"]))
     found = score(
-        systems, [str(references)], base.label if base else None, None, rule, "13a", shuffles, SEED,
-        (), paired,
+        systems, [str(references)], base.label if base else None,
+        str(origlang) if origlang else None, rule, "13a", shuffles, SEED, (), paired,
     )  # fmt: skip
     for line, system in zip(begun, systems):
         line.scores[decoding] = system.scores
+        if decoding == next(iter(table.decoding)):
+            line.by_origlang = system.by_origlang
     return found

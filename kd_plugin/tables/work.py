@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .steps import Step, make_step
 from .table import Scale, Table
+
+MADE = ("generate", "cache", "datastore")  # kinds of steps that a teacher works in
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Trained:
 
     step: Step
     checkpoint: str
+    text: Text  # that it learnt
 
     @property
     def folder(self) -> str:
@@ -69,6 +72,7 @@ class Work:
     data: Data
     models: Mapping[str, Model]
     steps: dict[str, Step] = field(default_factory=dict)  # by folder
+    gate: str | None = None  # folder of the step that new trainings wait for
 
     @property
     def rule(self) -> str:
@@ -76,9 +80,19 @@ class Work:
         return self.scale.checkpoint or self.table.checkpoint
 
     @property
+    def students(self) -> list[str]:
+        """Those that are trained at this scale."""
+        return [name for name in self.table.students if name in (self.scale.students or {name})]
+
+    @property
     def tests(self) -> list[str]:
         """The sets that are translated and scored as one."""
         return self.data.tests[:-1] if self.table.halves else self.data.tests
+
+    @property
+    def tells_origlang(self) -> bool:
+        """Whether the table asks for original languages, and the data tell."""
+        return "origlang" in self.table.measure and bool(self.data.cfg.get("origlang"))
 
     @property
     def extra(self) -> str:
@@ -86,13 +100,26 @@ class Work:
         return self.data.tests[-1]
 
     def add(self, *args: Any, **more: Any) -> Step:
-        """A step, or the one that is there already; see :func:`.steps.make_step`."""
+        """A step, or the one that is there already; see :func:`.steps.make_step`.
+
+        A new training waits for the gate, and where there is one kind of student alone, so does
+        what is made for it.
+        """
         step = make_step(*args, **more)
+        behind = ("train",) if len(self.students) > 1 else ("train", *MADE)
+        if self.gate is not None and step.kind in behind:
+            step = replace(step, after=(*step.after, self.gate))
         return self.steps.setdefault(step.folder, step)
 
-    def needed(self, folder: str) -> tuple[str, ...]:
-        """A step's folder and those of all steps before it, in order."""
+    def needed(self, folder: str, leave_out: Collection[str] = ()) -> tuple[str, ...]:
+        """A step's folder and those of all steps before it, in order.
+
+        Args:
+            folder: of the step.
+            leave_out: kinds of steps behind which it is not looked.
+        """
         found: dict[str, None] = {}
         for before in self.steps[folder].after:
-            found |= dict.fromkeys(self.needed(before))
+            if self.steps[before].kind not in leave_out:
+                found |= dict.fromkeys(self.needed(before, leave_out))
         return (*found, folder)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Optional, TypeVar
 
 from fairseq.data import LanguagePairDataset
+from fairseq.logging import metrics
 from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationTask
@@ -17,6 +18,7 @@ from ..data.two_targets import with_second_target
 from ..errors import InputError
 from ..host.decode_hook import add_decode_hook, width_of_states
 from ..host.device import require_finite, require_precision
+from ..host.memory import peak_megabytes
 from ..host.projection import why_not_a_product
 from ..host.ranges import check_ranges
 from ..neighbours.knnmt import translate_with_neighbours
@@ -135,6 +137,11 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
         if getattr(optimizer, "scaler", None) is None:
             require_finite(found[0], update_num)  # with a scaler, overflows are part of the game
         return found
+
+    def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
+        """fairseq's, and the most memory that the process has had, in MB."""
+        super().reduce_metrics(logging_outputs, criterion)
+        metrics.log_derived("peak_mb", lambda _: peak_megabytes())
 
     def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
         """fairseq's; then our criterion learns from the update, unless it overflowed."""

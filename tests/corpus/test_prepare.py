@@ -161,6 +161,62 @@ def test_a_file_of_another_version_is_refused(raw: Path) -> None:
         cli.main(command)
 
 
+def test_each_of_several_files_has_its_own_hash(raw: Path) -> None:
+    texts = {name: (raw / f"{name}.xx").read_bytes() for name in ("val", "first")}
+    sums = {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
+    config = raw.with_name("several.yaml")
+    several = CONFIG.replace("JOINT", "true").replace("[val, valid]", "{all: [val, first]}")
+
+    def prepare(hashes: str, name: str) -> Path:
+        config.write_text(f"{several}sha256: {{{hashes}}}\n")
+        output = raw.with_name(name)
+        cli.main(["prepare", str(config), "--from", str(raw), "--output", str(output)])
+        return output
+
+    output = prepare(f"valid.xx: [{sums['val']}, {sums['first']}]", "right")
+    assert lines(output / "raw" / "valid.xx") == plenty("xx", 5) + plenty("xx", 4)
+    with pytest.raises(SystemExit, match=r"val\.xx is not the file that the configuration names"):
+        prepare(f"valid.xx: [{sums['first']}, {sums['val']}]", "swapped")
+    for hashes, words in (
+        (f"valid.xx: {sums['val']}", "which must be a list of 2 hashes, one for each file"),
+        (f"valid.xx: [{sums['val']}]", "which must be a list of 2 hashes"),
+        (f"test.xx: [{sums['val']}, {sums['val']}]", "which must be one hash"),
+        (
+            f"val.xx: {sums['val']}",
+            r"sha256 has 'val\.xx'; give one of train\.xx, train\.yy, valid",
+        ),
+    ):
+        with pytest.raises(SystemExit, match=words):
+            prepare(hashes, "refused")
+    assert not raw.with_name("refused").exists()
+
+
+def test_the_original_languages_of_test_sets(raw: Path) -> None:
+    config, output = raw.with_name("told.yaml"), raw.with_name("told")
+    config.write_text(
+        CONFIG.replace("JOINT", "true").replace("second]", "'x.{code}.sgm']") + "origlang: true\n"
+    )
+    command = ["prepare", str(config), "--from", str(raw), "--output", str(output)]
+    segments = "<seg id='1'> a b </seg>\n<seg id='2'>c</seg>"
+    for code in ("xx", "yy"):
+        (raw / f"x.{code}.sgm").write_text(
+            f'<srcset><doc docid="1" origlang="xx">\n{segments}</doc>\n'
+            f'<DOC docid="2" genre="news" origlang="yy"><seg id="1">d</seg></DOC></srcset>'
+        )
+    with pytest.raises(SystemExit, match=r"holds neither first\.origlang nor first\.origlang\.gz"):
+        cli.main(command)
+    (raw / "first.origlang").write_text("xx\nyy\nyy\n")
+    with pytest.raises(SystemExit, match="test has 4 sentences and 3 original languages; give one"):
+        cli.main(command)
+    (raw / "first.origlang").write_text("xx\nyy\nyy\nxx\n")
+    cli.main(command)
+    assert lines(output / "raw" / "test.origlang") == ["xx", "yy", "yy", "xx"]
+    assert lines(output / "raw" / "test1.origlang") == ["xx", "xx", "yy"]
+    (raw / "x.xx.sgm").write_text(f"<doc docid='1'>{segments}<seg id='3'>d</seg></doc>")
+    with pytest.raises(SystemExit, match="does not tell the original language of each document"):
+        cli.main([*command[:-1], str(raw.with_name("untold"))])
+
+
 def test_no_folder_is_given(raw: Path) -> None:
     config = raw.with_name("config.yaml")
     command = ["prepare", str(config), "--output", str(raw.with_name("o"))]

@@ -138,6 +138,30 @@ def test_delta_accuracy_is_the_published_one(
     assert delta_accuracy(metric, difference) == pytest.approx(published, abs=0.06)
 
 
+@pytest.mark.parametrize(
+    ("metric", "tokenize", "thresholds"),
+    [  # the tool's table of thresholds: differences that 60 %, 70 % and 80 % agree with
+        ("BLEU", "flores200", (0.82, 1.49, 2.46)),
+        ("COMET20", "13a", (0.0065, 0.0129, 0.0210)),
+        ("COMET22", "13a", (0.0018, 0.0035, 0.0056)),
+        ("CometKiwi22", "13a", (0.0016, 0.0033, 0.0053)),
+        ("MetricX-23-L", "13a", (0.02, 0.04, 0.07)),
+    ],
+)
+def test_other_metrics_have_their_own_constants(
+    metric: str, tokenize: str, thresholds: tuple[float, ...]
+) -> None:
+    for accuracy, difference in zip((60, 70, 80), thresholds):  # rounded there to a digit or two
+        found = delta_accuracy(metric, -difference, tokenize)
+        assert found == pytest.approx(accuracy, abs=2 if metric == "MetricX-23-L" else 0.6)
+
+
+def test_bleu_of_other_tokens_has_none() -> None:
+    assert delta_accuracy("BLEU", 1, "flores101") is delta_accuracy("BLEU", 1, "spm") is None
+    assert delta_accuracy("chrF", 1, "flores200") == delta_accuracy("chrF", 1)
+    assert delta_accuracy("QE", 1) is None
+
+
 HEADER = ["# name: QE", "# signature: Model1|fp32", "# better: lower"]
 
 

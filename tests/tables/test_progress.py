@@ -134,7 +134,7 @@ def test_following_ends_when_all_is_done(
         (folders.pop(0) / "complete").write_text("1\n")
 
     monkeypatch.setattr(time, "sleep", one_more)
-    follow(STEPS, tmp_path)
+    follow({"steps": STEPS, "runs": []}, tmp_path)
     told = capsys.readouterr().err.splitlines()
     assert told[0] == "[0 min] done: data-1, 1 s (1 of 5 steps done, about 11 s left)"
     assert told[-1] == "[0 min] done: score-1, 1 s (5 of 5 steps done)"

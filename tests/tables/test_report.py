@@ -16,7 +16,8 @@ import sacrebleu
 
 from kd_plugin.commands import cli
 from kd_plugin.files.whole import to_json
-from kd_plugin.tables.document import BUDGET, Grid, Text, document, provenance
+from kd_plugin.tables.blocks import Grid, Text
+from kd_plugin.tables.document import BUDGET, document, provenance
 from kd_plugin.tables.ledger import append, keep
 from kd_plugin.tables.page import html
 from kd_plugin.tables.plots import pictures

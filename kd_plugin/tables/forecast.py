@@ -1,0 +1,47 @@
+"""What a table costs: rows x seeds x minutes, from the trainings that are timed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import mean
+from typing import Any
+
+from .progress import FINISHED, State, duration
+
+Key = tuple[str, str]  # student, row
+
+
+def forecast(plan: Mapping[str, Any], states: Mapping[str, State]) -> Iterator[str]:
+    """A line for each row of each student, and one for all.
+
+    A row that has no timed training is taken to last as long as the others of its student, or of
+    all students.
+
+    Args:
+        plan: as :meth:`.plan.Plan.everything` gives it.
+        states: of its steps, by folder.
+    """
+    rows: dict[Key, list[str]] = {}
+    for run in plan["runs"]:
+        if run["student"]:
+            rows.setdefault((run["student"], run["row"]), []).append(run["trained"])
+    timed = {
+        key: [states[f].seconds for f in folders if states[f].what == FINISHED]
+        for key, folders in rows.items()
+    }
+    left = 0.0
+    for (student, row), folders in rows.items():
+        seconds = _expected((student, row), timed)
+        each = f", about {duration(seconds)} each" if seconds is not None else ""
+        yield f"  {row}, {student}: {len(folders)} seed{'s' * (len(folders) > 1)}{each}"
+        left += (seconds or 0) * (len(folders) - len(timed[student, row]))
+    trainings, done = (sum(map(len, of.values())) for of in (rows, timed))
+    rest = f"{done} timed; the rest takes about {duration(left)}, one after the other"
+    told = rest if done else "none is timed yet"
+    yield f"{plan['table']}, {plan['scale']}, {plan['data']}: {trainings} trainings, {told}"
+
+
+def _expected(key: Key, timed: Mapping[Key, Sequence[float]]) -> float | None:
+    alike = [s for (student, _), of in timed.items() if student == key[0] for s in of]
+    every = [s for of in timed.values() for s in of]
+    return next((mean(known) for known in (timed[key], alike, every) if known), None)

@@ -1,0 +1,96 @@
+"""Gates: what must hold before a table's rows are worth their time.
+
+A student that has not converged, a teacher that is hardly better, or one that has memorised the
+text that it is asked about, decides a comparison before it begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..files.schema import read_json
+from ..report.lines import read_lines, read_translations
+from ..report.scores import Measure
+
+CLOSED = "gate closed"  # begins what is said of a table whose rows are not run
+OPEN = "gates open"
+QUALITY = {"all": {"teacher": {"accuracy": float}}}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One condition, as it was found."""
+
+    name: str
+    found: float
+    bound: float
+    holds: bool
+    told: str
+
+
+@dataclass(frozen=True)
+class Files:
+    """Translations of one test set, and what ``fairseq-kd agreement`` says of the teacher."""
+
+    references: Path
+    baseline: Path
+    teacher: Path | None = None
+    doubled: Path | None = None  # the baseline with twice the updates
+    train: Path | None = None  # agreement on the training set
+    valid: Path | None = None
+
+
+def gates(files: Files, gain: float, above: float, within: float) -> Iterator[Gate]:
+    """The gates for which there are files.
+
+    Args:
+        files: what they are measured on.
+        gain: BLEU; twice the updates must give the baseline less.
+        above: BLEU; so far the teacher must be above the baseline.
+        within: points; so much the teacher's accuracy on its training set may be above the valid
+            set's, at most.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    references = read_lines(str(files.references), "--references")
+    measure = Measure([references])
+
+    def bleu(path: Path, flag: str) -> float:
+        lines = read_translations(str(path), flag, references)
+        return float(measure.score(measure.counts(lines).sum(0))[0])
+
+    base = bleu(files.baseline, "--baseline")
+    if files.doubled:
+        more = bleu(files.doubled, "--doubled") - base
+        told = f"twice the updates give the baseline ({base:.2f}) {more:+.2f} BLEU"
+        yield Gate("converged", more, gain, more < gain, f"{told}, less than {gain:g} wanted")
+    if files.teacher:
+        more = bleu(files.teacher, "--teacher") - base
+        told = f"the teacher is {more:+.2f} BLEU above the baseline ({base:.2f})"
+        yield Gate("teacher", more, above, more >= above, f"{told}, at least {above:g} wanted")
+    if files.train and files.valid:
+        train, valid = _accuracy(files.train), _accuracy(files.valid)
+        told = f"the teacher is right at {train:.1f} % of the training set's tokens and at "
+        told += f"{valid:.1f} % of the valid set's, at most {within:g} points more wanted"
+        yield Gate("memorised", train - valid, within, train - valid <= within, told)
+
+
+def _accuracy(path: Path) -> float:
+    told: Mapping[str, Any] = read_json(path, QUALITY, "run fairseq-kd agreement again")
+    return 100 * float(told["all"]["teacher"]["accuracy"])
+
+
+def summary(found: list[Gate]) -> str:
+    """In a line, those that do not hold first."""
+    closed = [gate.told for gate in found if not gate.holds]
+    rest = [gate.told for gate in found if gate.holds]
+    return f"{CLOSED if closed else OPEN}: " + "; ".join([*closed, *rest])
+
+
+def everything(found: list[Gate]) -> dict[str, Any]:
+    """As JSON."""
+    return {"gates": [asdict(gate) for gate in found]}
