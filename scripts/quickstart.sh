@@ -8,7 +8,7 @@
 #   --output   where everything goes (default: quickstart, with --smoke quickstart-smoke)
 #   --seeds    students of each kind (default: 3, the fewest that allow a statement)
 #   --smoke    few pairs, few updates, one seed: checks that everything runs and claims nothing
-#   --checkpoint-rule  of every model: last (default), average:K of the last K of ten in a training,
+#   --checkpoint-rule  of every model: last (default), average:K of K in the second half of training,
 #              or best-bleu on the valid set
 #   --data     a data set of configs/data (default: toy); --from is the folder of its raw files,
 #              --download fetches them where they are public

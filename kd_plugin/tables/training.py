@@ -12,7 +12,6 @@ from .steps import ROOT, Command, Step
 from .table import Row, Store, Student
 from .work import Model, Text, Trained, Work
 
-TIMES = 10  # a training is saved for an average, where nothing else is said
 BEST_BLEU = (
     "--eval-bleu", "--eval-bleu-remove-bpe", "sentencepiece", "--eval-bleu-args", '{"beam":5}',
     "--best-checkpoint-metric", "bleu", "--maximize-best-checkpoint-metric",
@@ -117,19 +116,19 @@ def _train(
 def _kept(rule: str, flags: Sequence[str], title: str) -> tuple[str, ...]:
     """What makes a training keep the checkpoints that ``average:K`` reads.
 
-    Where nothing says how often one is saved, it is ten times (ours).
+    Where nothing says how often one is saved, they are K of the second half of the training (ours).
 
     Raises:
-        InputError: nothing says how long the training is, or K is above ten.
+        InputError: nothing says how long the training is.
     """
     wanted = rule.partition(":")[2]
     keep = ("--keep-interval-updates", wanted)
     if "--save-interval-updates" in flags:
         return keep
     given = [after for flag, after in pairwise(flags) if flag == "--max-update"]
-    if not given or not given[-1].isdigit() or int(wanted) > TIMES:
+    if not given or not given[-1].isdigit():
         raise InputError(
-            f"checkpoint {rule} needs --save-interval-updates among the flags of teacher and "
-            f"students, or --max-update and at most {TIMES} checkpoints; {title} has neither"
+            f"checkpoint {rule} needs --save-interval-updates or --max-update among the flags of "
+            f"teacher and students; {title} has neither"
         )
-    return ("--save-interval-updates", str(max(1, int(given[-1]) // TIMES)), *keep)
+    return ("--save-interval-updates", str(max(1, int(given[-1]) // (2 * int(wanted)))), *keep)

@@ -144,9 +144,12 @@ esac
 """
 
 
-def reproduce(
-    folder: Path, *arguments: str, **more: str | None
-) -> subprocess.CompletedProcess[str]:
+def as_at_a_prompt() -> None:
+    """A shell cannot trap what it was started to ignore, as in the background of another."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def start_to_reproduce(folder: Path, *arguments: str, **more: str | None) -> subprocess.Popen[str]:
     """With the real Snakemake, and a stand-in for fairseq-kd that hands out a plan."""
     (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / "fairseq-kd").write_text(FAKE)
@@ -156,7 +159,19 @@ def reproduce(
     given = {"PATH": path, "CALLS": f"{folder}/calls", "PLAN": f"{folder}/out/plan.json"}
     call = [str(SCRIPTS / "reproduce.sh"), *arguments]
     known = {k: v for k, v in {**environment(**given), **more}.items() if v is not None}
-    return subprocess.run(call, cwd=folder, env=known, capture_output=True, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        call, cwd=folder, env=known, stdout=pipe, stderr=pipe, text=True, preexec_fn=as_at_a_prompt
+    )
+
+
+def reproduce(
+    folder: Path, *arguments: str, **more: str | None
+) -> subprocess.CompletedProcess[str]:
+    """The same, to its end."""
+    run = start_to_reproduce(folder, *arguments, **more)
+    said, told = run.communicate()
+    return subprocess.CompletedProcess(run.args, run.returncode, said, told)
 
 
 def test_a_table_from_one_command(tmp_path: Path) -> None:
@@ -276,6 +291,48 @@ def test_a_job_that_left_no_word_is_shown_as_failed(tmp_path: Path) -> None:
     }
     assert (tmp_path / "out/steps/data-a/failed").read_text() == "error: its own\n"
     assert "scancel --name a-1" in (tmp_path / "calls").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_what_runs_ends_with_the_script(number: int, tmp_path: Path) -> None:
+    """However it ends; and the next call goes on."""
+    sleeps = 'echo "$$" >> pids; [ -e go ] || exec sleep 1000'
+    write(tmp_path / "out", {name: ([], sleeps) for name in ("train-a", "text-b")})
+    pids = tmp_path / "out" / "pids"
+    script = start_to_reproduce(tmp_path, "made", "--output", "out")
+    while not pids.exists() or len(pids.read_text().split()) < 2:
+        assert script.poll() is None, script.communicate()
+        time.sleep(0.05)
+    script.send_signal(number)
+    said = script.communicate()[1]
+    assert script.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    if number != signal.SIGKILL:
+        assert said.endswith("stopped; run the same command again to go on\n")
+    while any(Path(f"/proc/{pid}").exists() for pid in pids.read_text().split()):
+        time.sleep(0.05)  # where it was killed, a moment later
+    (tmp_path / "out" / "go").touch()
+    while "works in" in (again := reproduce(tmp_path, "made", "--output", "out")).stderr:
+        time.sleep(0.05)
+    assert again.returncode == 0, again.stderr
+
+
+def test_without_snakemake_steps_run_in_order(tmp_path: Path) -> None:
+    """As on Python 3.10: a failed one leaves those that do not need it running."""
+    write(tmp_path / "out")
+    for name in ("python", "bash", "env"):
+        where = sys.executable if name == "python" else str(shutil.which(name))
+        (tmp_path / name).symlink_to(where)
+    path = f"{tmp_path}/bin:{tmp_path}:/usr/bin:/bin"
+    done = reproduce(tmp_path, "made", "--output", "out", PATH=path)
+    assert done.returncode == 1
+    assert "failed  train-b: no such word" in done.stderr
+    assert (tmp_path / "out" / "count").read_text().split() == ["once", "{braces}"]
+    write(tmp_path / "out", {**STEPS, "train-b": (["data-a"], "cat text >> count")})
+    done = reproduce(tmp_path, "made", "--output", "out", PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "count").read_text().split() == ["once", "{braces}", "text", "c"]
+    refused = reproduce(tmp_path, "made", "--profile", "slurm", PATH=path).stderr
+    assert "snakemake is not installed; type: pip install 'kd-plugin[tables]'" in refused
 
 
 def test_a_partition_that_is_not_there_is_refused(tmp_path: Path) -> None:
