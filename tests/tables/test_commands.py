@@ -106,7 +106,6 @@ def test_a_typo_is_named(given: str, instead: str, words: str, tmp_path: Path) -
         ("toy", "--output is not given"),
         ("toy --list --seeds 0", "--seeds 0 is too small"),
         ("toy --list --student tyo", "'tyo' is none of configs/models"),
-        ("toy --list --checkpoint-rule best-loss", "--checkpoint-rule: .*best-loss"),
         ("toy --list --data gone.yaml", r"gone\.yaml does not exist"),
         ("toy --list --data multi30k", "give --from FOLDER, or --download"),
         ("toy --list --data multi30k --from gone", "--from gone is no folder"),
