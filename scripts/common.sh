@@ -43,10 +43,11 @@ end_tree() {
     for child in $children; do end_tree "$child"; done
 }
 
-# Children end with this script, however it ends.
+# Children end with this script, however it ends, and before it: who sees it gone finds their locks free.
 end_children() {
     local child
     for child in $(pgrep -P $$); do end_tree "$child"; done
+    wait 2> /dev/null || true
 }
 
 # What is done at every end. A folder that got nothing but its lock is not left behind.
@@ -72,6 +73,20 @@ trap 'stop 143' TERM
 child() {
     "$@" 8>&- &
     wait "$!"
+}
+
+# From here on, children end soon after this script, even where it is killed and can do nothing.
+guard() {
+    watch() {
+        local children="" child list="/proc/$$/task/$$/children" # where a kernel has it, cheaper
+        while kill -0 $$ 2> /dev/null; do
+            if [ -r "$list" ]; then read -r children < "$list"; else children="$(pgrep -P $$)"; fi || true
+            sleep 1
+        done
+        for child in $children; do [ "$child" = "$BASHPID" ] || end_tree "$child"; done
+    }
+    watch 8>&- 9>&- > /dev/null 2>&1 &
+    disown
 }
 
 # How far something is, in a line that replaces itself at a prompt; not twice the same.

@@ -2,21 +2,24 @@
 # A paper's table, from raw text to a page: Snakemake runs the steps that fairseq-kd plan writes.
 #
 # usage: ./scripts/reproduce.sh TABLE [--data NAME] [--from FOLDER | --download] [--scale SCALE]
-#                               [--seeds N] [--profile NAME] [--cores N] [--output FOLDER] [--dry-run]
+#                               [--seeds N] [--teacher MODEL] [--student MODEL] [--checkpoint-rule RULE]
+#                               [--profile NAME] [--cores N] [--output FOLDER] [--dry-run]
 #
 #   TABLE      a name of configs/tables, or a YAML file of your own (docs/tables.md)
 #   --data     another data set than the table's: a name of configs/data, or a YAML file
 #   --from     folder of the raw files; --download fetches them where they are public
 #   --scale    smoke (minutes on the toy), small (hours on a CPU), paper (default: paper)
 #   --seeds    students of each kind (default: what the scale says)
+#   --teacher, --student, --checkpoint-rule  other models, another rule for their checkpoints, than the
+#              table's: names of configs/models or files; last, average:K or best-bleu
 #   --profile  local, gpus or slurm (docs/slurm.md), or a folder of your own (default: local)
 #   --cores    jobs side by side, instead of the profile's
 #   --output   of all tables, which share their steps there (default: reproduced)
 #   --dry-run  tell what is done and what is left
 #
 # Run again it goes on; what two rows or two tables share is done once. A row that fails leaves the
-# others running and is shown as failed. Stopped, it takes its SLURM jobs back. The page is OUTPUT/TABLE.SCALE.DATA/table.html (and .md, .tex,
-# .csv), what came out OUTPUT/ledger.jsonl.
+# others running and is shown as failed. Stopped, it takes its SLURM jobs back. The page is
+# OUTPUT/TABLE.SCALE.DATA/table.html (and .md, .tex, .csv), what came out OUTPUT/ledger.jsonl.
 #
 # example: ./scripts/reproduce.sh toy --scale smoke
 
@@ -28,7 +31,9 @@ table="$1" output=reproduced profile=local dry="" cores="" plan_flags=() engine=
 shift
 while [ "$#" -gt 0 ]; do
     case "$1" in
-        --data | --from | --scale | --seeds) plan_flags+=("$1" "$(need "$@")") ;;
+        --data | --from | --scale | --seeds | --teacher | --student | --checkpoint-rule)
+            plan_flags+=("$1" "$(need "$@")")
+            ;;
         --profile) profile="$(need "$@")" ;;
         --cores) cores="$(need "$@")" ;;
         --output) output="$(need "$@")" ;;
@@ -43,17 +48,25 @@ while [ "$#" -gt 0 ]; do
 done
 [ -d "$profile" ] || profile="$ROOT/configs/profiles/$profile"
 [ -d "$profile" ] || die "--profile $(basename "$profile") is unknown; give local, gpus, slurm or a folder"
-command -v snakemake > /dev/null ||
-    die "snakemake is not installed; type: pip install 'kd-plugin[tables]' (Python 3.11 or later)"
+alone="" # without Snakemake
+if ! command -v snakemake > /dev/null; then
+    alone=1
+    [ "$profile" = "$ROOT/configs/profiles/local" ] && [ -z "$cores" ] ||
+        die "snakemake is not installed; type: pip install 'kd-plugin[tables]' (Python 3.11 or later)"
+fi
+gpu=none
 if [ "$(basename "$profile")" = gpus ]; then
-    KD_GPUS="$(nvidia-smi -L 2> /dev/null | wc -l)"
-    export KD_GPUS
-    [ "$KD_GPUS" -gt 0 ] || die "--profile gpus: nvidia-smi finds no GPU here; give local"
-    engine+=(--resources "gpu=$KD_GPUS")
+    gpu=models
+    KD_GPUS="${CUDA_VISIBLE_DEVICES-$(nvidia-smi -L 2> /dev/null | sed -n 's/^GPU \([0-9]*\):.*/\1/p' || true)}"
+    read -r -d '' -a gpus <<< "${KD_GPUS//,/ }" || true
+    export KD_GPUS="${gpus[*]}"
+    [ -n "$KD_GPUS" ] ||
+        die "--profile gpus: nvidia-smi lists no GPU, or CUDA_VISIBLE_DEVICES hides them; give local"
+    engine+=(--resources "gpu=${#gpus[@]}")
 fi
 
 # To SLURM: a step that runs a model asks for a GPU where the partition has any.
-slurm="" gpu=trains
+slurm=""
 ! grep -q '^executor: *slurm' "$profile/config.yaml" 2> /dev/null || slurm=1
 if [ -n "$slurm" ]; then
     command -v sbatch > /dev/null ||
@@ -64,7 +77,6 @@ if [ -n "$slurm" ]; then
     nodes="$(sinfo --noheader --format '%P %G' ${partition:+--partition "$partition"} 2>&1)" ||
         die "SLURM does not answer: $nodes"
     [ -n "$nodes" ] || die "SLURM has no partition $partition; sinfo lists them"
-    gpu=none
     if [ -z "$partition" ]; then nodes="$(grep '^[^ ]*\* ' <<< "$nodes")" || true; fi # the default one
     if grep -q ' .*gpu' <<< "$nodes"; then gpu=models; fi
 fi
@@ -76,7 +88,22 @@ run() { # run FOLDER PLAN FLAGS...
         "${engine[@]}" --config "plan=$2" "scripts=$ROOT/scripts" "gpu=$gpu" --nolock "${@:3}"
 }
 
-# Jobs go on when Snakemake is stopped: end both.
+# Without Snakemake: one step at a time in the plan's order, those that a failed one leaves possible.
+run_alone() { # run_alone FOLDER PLAN
+    local step after one failed=0
+    cd "$1"
+    while read -r step after; do
+        for one in $after; do [ -f "$one/complete" ] || continue 2; done
+        child "$ROOT/scripts/step.sh" "$step" || failed=1
+    done < <(python -c 'if True:
+        import json, sys
+        for step in json.load(open(sys.argv[1]))["steps"]:
+            print(step["folder"], *step["after"])' "$2")
+    return "$failed"
+}
+[ -z "$alone" ] || run() { [[ " ${*:3} " = *" --dry-run "* ]] || run_alone "$@"; }
+
+# SLURM's jobs go on when Snakemake is stopped: end both.
 take_back() {
     local name child
     name="$(sed -n 's/^SLURM run ID: //p' "$folder/snakemake.log" 2> /dev/null)" || true
@@ -115,16 +142,26 @@ output="$(cd "$output" && pwd)"
 plan="$(fairseq-kd plan "$table" "${plan_flags[@]}" --output "$output")"
 folder="$(dirname "$plan")"
 fairseq-kd progress "$plan" --follow 8>&- 9>&- &
+told="$!"
 : > "$folder/snakemake.log"
 if [ -n "$slurm" ]; then
     engine+=(--slurm-logdir "$output/slurm")
     trap 'take_back; leave' EXIT
     while sleep 10; do tell_killed; done 8>&- 9>&- &
+else
+    guard
 fi
 failed=""
 run "$output" "$plan" --quiet host progress reason >> "$folder/snakemake.log" 2>&1 || failed=1
-[ -z "$failed" ] || tell_killed
-sleep 2 # until the last events are told
+if [ -z "$failed" ]; then
+    wait "$told" # it ends when all is done
+else
+    tell_killed
+    sleep 3 # until the last events are told
+    kill "$told" 2> /dev/null || true
+    wait "$told" 2> /dev/null || true
+fi
+[ ! -t 2 ] || printf '\r\033[K' >&2
 fairseq-kd report "$plan"
 if [ -n "$failed" ]; then
     steps="$(fairseq-kd progress "$plan" | grep '^failed')" || die_with "$folder/snakemake.log" "snakemake failed"

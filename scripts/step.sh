@@ -6,9 +6,10 @@
 #   FOLDER  of a step, in the folder where its commands run; gets `log`, then `complete` with the
 #           seconds that the step took, or `failed`
 #
-# The Snakefile calls this. With KD_GPUS=N a step that trains takes one of N GPUs that no other has.
-# In a SLURM job it waits for an earlier job that still works in FOLDER, and a job that is ended from
-# outside leaves `failed`, too.
+# The Snakefile calls this. With KD_GPU=1 and KD_GPUS="0 2", the names of GPUs, it takes one of these that
+# no other step on this machine has.
+# It waits for an earlier call that still works in FOLDER. A SLURM job that is ended from outside
+# leaves `failed`, too.
 #
 # example: ./scripts/step.sh steps/train-0123456789ab
 
@@ -20,30 +21,37 @@ folder="$1"
 [ -f "$folder/run.sh" ] || die "$folder has no run.sh; write it with fairseq-kd plan"
 [ ! -f "$folder/complete" ] || exit 0
 job="${SLURM_JOB_ID:+SLURM job $SLURM_JOB_ID}"
-lock "$folder" ${job:+wait} # a job outlives the call that sent it
+lock "$folder" wait # a job of SLURM outlives the call that sent it, any step a Snakemake that was killed
+SECONDS=0
 [ ! -f "$folder/complete" ] || exit 0
 export ROOT KD_QUIET=1 OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 
 take_gpu() {
-    local number
+    local name locks="${TMPDIR:-/tmp}/kd-plugin-gpus-$UID"
+    mkdir -p "$locks"
     while true; do
-        for ((number = 0; number < KD_GPUS; number++)); do
-            exec 7>> ".gpu$number"
+        for name in $KD_GPUS; do
+            exec 7>> "$locks/$name" # open as long as this step or a child of it lives
             if flock -n 7; then
-                export CUDA_VISIBLE_DEVICES="$number"
+                export CUDA_VISIBLE_DEVICES="$name"
                 return
             fi
         done
         sleep 1
     done
 }
-if [ -n "${KD_GPUS:-}" ] && grep -q '/train\.sh' "$folder/run.sh"; then take_gpu; fi
+if [ "${KD_GPU:-0}" = 1 ] && [ -n "${KD_GPUS:-}" ]; then take_gpu; fi
+
+fail() { # fail WHY
+    echo "$1" > "$folder/failed.partial"
+    mv "$folder/failed.partial" "$folder/failed"
+}
 
 # A signal to a job: scancel, its time is over, or the node is wanted for others.
 cut_off() {
     trap "" TERM
-    echo "$job was ended from outside: cancelled, or its time was over" |
-        tee "$folder/failed" >> "$folder/log"
+    fail "$job was ended from outside: cancelled, or its time was over"
+    cat "$folder/failed" >> "$folder/log"
     exit 143
 }
 
@@ -56,7 +64,7 @@ if [ -n "$job" ]; then
 fi
 if ! child bash "$folder/run.sh" >> "$folder/log" 2>&1; then
     [ -z "$job" ] || sleep 1 # for a signal that reached the child first
-    { grep 'error: ' "$folder/log" || tail -n 1 "$folder/log"; } | tail -n 1 > "$folder/failed"
+    fail "$({ grep 'error: ' "$folder/log" || tail -n 1 "$folder/log"; } | tail -n 1)"
     die_with "$folder/log" "$(sed -n '1s/^# //p' "$folder/run.sh") failed"
 fi
 echo "$SECONDS" > "$folder/complete.partial"

@@ -1,37 +1,41 @@
-"""Say whether the toy shows what it should: ``python scripts/verdict.py scores.json``.
+"""Say whether the toy shows what it should: ``python scripts/verdict.py table.csv``.
 
 Distillation must pay: the teacher above seq-KD, seq-KD above no distillation, word-KD above none,
 each by more than twice the standard error that the seeds give the difference of two means (in BLEU
-points). The corpus has many correct translations of one source; nothing of it holds for real text.
+points, of the table's first way to decode). The corpus has many correct translations of one source;
+nothing of it holds for real text.
 """
 
 from __future__ import annotations
 
-import json
+import csv
 import math
 import sys
 from pathlib import Path
-from typing import Any
 
 ORDER = (("teacher", "seq_kd"), ("seq_kd", "none"), ("word_kd", "none"))
+Row = dict[str, str]  # of a table of fairseq-kd report
 
 
-def standard_error(first: Any, second: Any) -> float:
-    """Of the difference of two systems' means; a single run is taken to vary as the other does."""
-    deviations = [system["scores"]["BLEU"].get("sd") for system in (first, second)]
-    known = [sd for sd in deviations if sd is not None] or [math.inf]
-    variances = [(known[0] if sd is None else sd) ** 2 for sd in deviations]
-    return math.sqrt(sum(v / system["n"] for v, system in zip(variances, (first, second))))
+def standard_error(first: Row, second: Row) -> float:
+    """Of the difference of two rows' means; a single run is taken to vary as the other does."""
+    known = [float(row["sd"]) for row in (first, second) if row["sd"]] or [math.inf]
+    variances = [float(row["sd"] or known[0]) ** 2 for row in (first, second)]
+    return math.sqrt(sum(v / int(row["runs"]) for v, row in zip(variances, (first, second))))
 
 
 def main(path: str) -> int:
     """Print a line for each difference; 0 where all are reached with three seeds, else 1."""
-    systems = {system["name"]: system for system in json.loads(Path(path).read_text())["systems"]}
-    fewest = min(systems[name]["n"] for name in ("none", "word_kd", "seq_kd"))
+    lines = csv.DictReader(Path(path).read_text().splitlines())
+    rows: dict[str, Row] = {}
+    for line in lines:
+        if line["metric"] == "BLEU":
+            rows.setdefault(line["row"], line)
+    fewest = min(int(rows[name]["runs"]) for name in ("none", "word_kd", "seq_kd"))
     reached = fewest >= 3
     for above, below in ORDER:
-        first, second = systems[above], systems[below]
-        difference = first["scores"]["BLEU"]["mean"] - second["scores"]["BLEU"]["mean"]
+        first, second = rows[above], rows[below]
+        difference = float(first["mean"]) - float(second["mean"])
         margin = 2 * standard_error(first, second)
         good = difference > margin
         reached &= good

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from .checkpoint import rule
 from .flags import declare, require_positive
 
 EXAMPLE = """  fairseq-kd plan toy --scale smoke --output reproduced
   fairseq-kd plan mine.yaml --data mine-data.yaml --from corpus --list"""
 SCALES = ("smoke", "small", "paper")
+CHANGES = ("teacher", "student", "checkpoint")
 
 
 def add_command(commands: Any) -> None:
@@ -33,6 +35,16 @@ def add_command(commands: Any) -> None:
     add("--download", action="store_true", help="fetch them, where the data set is public")
     add("--scale", choices=SCALES, default="paper", help="(default: %(default)s)")
     add("--seeds", type=int, metavar="N", help="students of each kind (default: the scale's)")
+    named = "a name of configs/models, or a file (default: what table and scale say)"
+    add("--teacher", metavar="MODEL", help=f"of the teacher: {named}")
+    add("--student", metavar="MODEL", help=f"of every student: {named}")
+    add(
+        "--checkpoint-rule",
+        dest="checkpoint",
+        metavar="RULE",
+        type=rule,
+        help="of every model: last, average:K or best-bleu (default: what table and scale say)",
+    )
     add("--output", type=Path, metavar="FOLDER", help="of all tables' steps; gets the plan")
     add("--list", action="store_true", help="write nothing, print the commands")
 
@@ -50,7 +62,8 @@ def run(given: argparse.Namespace) -> None:
     if given.output is None and not given.list:
         raise InputError("--output is not given; name a folder, or print the commands with --list")
     table, path = find_table(given.table)
-    scale = find_scale(table, given.scale)
+    changes = {name: getattr(given, name) for name in CHANGES if getattr(given, name)}
+    scale = find_scale(table, given.scale, changes)
     name = given.data or scale.data or table.data
     data = find_data(table, name, given.origin, given.download, path.parent)
     models = find_models(table, scale, path.parent)
@@ -65,7 +78,7 @@ def run(given: argparse.Namespace) -> None:
         write_atomically(folder / "run.sh", step.script())
     folder = given.output / f"{plan.table}.{plan.scale}.{plan.data}"
     folder.mkdir(exist_ok=True)
-    everything = {**plan.everything(), "file": str(path)}
+    everything = {**plan.everything(), "file": str(path), "changes": changes}
     write_atomically(folder / "plan.json", to_json(everything))
     states = look_at_all(everything["steps"], given.output)
     print("\n".join(forecast(everything, states)), file=sys.stderr)

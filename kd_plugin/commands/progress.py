@@ -1,7 +1,8 @@
 """``fairseq-kd progress``: how far a table is, step by step.
 
 It reads the files that the steps leave and may be asked at any time, from any machine that sees
-the folder. --follow prints what begins, ends and fails until all is done or it is stopped.
+the folder. --follow prints what begins, ends and fails (with the end of its log) until all is done
+or it is stopped, and every ten seconds what runs: at a prompt in a line that replaces itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from .flags import declare
 
 EXAMPLE = "  fairseq-kd progress reproduced/toy.paper.toy/plan.json"
-PAUSE, TELL = 2.0, 30.0  # seconds between looks, and between lines on what runs
+PAUSE, TELL = 2.0, 8.0  # seconds between looks, and at least between lines on what runs
 
 
 def add_command(commands: Any) -> None:
@@ -45,7 +46,15 @@ def run(given: argparse.Namespace) -> None:
 def follow(plan: Any, output: Path) -> None:
     """Print events, what rows cost once gates are open, and now and then what runs."""
     from ..tables.forecast import forecast
-    from ..tables.progress import FAILED, FINISHED, State, events, look_at_all, running
+    from ..tables.progress import (
+        FAILED,
+        FINISHED,
+        State,
+        events,
+        log_end,
+        look_at_all,
+        running,
+    )
 
     steps = plan["steps"]
     began = told = time.monotonic()
@@ -55,17 +64,26 @@ def follow(plan: Any, output: Path) -> None:
     while True:
         found = look_at_all(steps, output)
         minutes = f"[{(time.monotonic() - began) / 60:.0f} min]"
-        for line in events(steps, states, found):
-            print(f"{minutes} {line}", file=sys.stderr, flush=True)
+        for step, line in events(steps, states, found):
+            say(f"{minutes} {line}")
+            if found[step].what == FAILED:
+                for said in log_end(output / step / "log"):
+                    say(said)
             told = time.monotonic()
         gates = [folder for folder in found if "/gate-" in folder]
         if any(found[f].what == FINISHED != states[f].what for f in gates):
-            print("\n".join(forecast(plan, found)), file=sys.stderr, flush=True)
+            say("\n".join(forecast(plan, found)))
         states = found
         if all(state.what == FINISHED for state in states.values()):
             return
         now = running(steps, states)
         if now and time.monotonic() - told > TELL:
-            print(f"{minutes} runs: {now}", file=sys.stderr, flush=True)
+            say(f"{minutes} runs: {now}", passing=True)
             told = time.monotonic()
         time.sleep(PAUSE)
+
+
+def say(text: str, passing: bool = False) -> None:
+    """A line on standard error; a passing one makes room for the next at a prompt."""
+    clear, end = ("\r\033[K", "" if passing else "\n") if sys.stderr.isatty() else ("", "\n")
+    print(clear + text, end=end, file=sys.stderr, flush=True)

@@ -44,7 +44,7 @@ def run(given: argparse.Namespace) -> None:
     plan = read_plan(given.plan)
     table = read_table(Path(plan["file"]))
     found = view(table, plan, given.plan.resolve().parent.parent, given.shuffles)
-    blocks = document(found, find_scale(table, plan["scale"]))
+    blocks = document(found, find_scale(table, plan["scale"], plan["changes"]))
     output = given.output or given.plan.parent
     files = {
         "table.md": markdown(blocks),

@@ -165,6 +165,7 @@ def _scaled(scale: Scale) -> list[Block]:
         for what, name, value in (
             ("data", "", scale.data),
             ("data", "training pairs", scale.train_pairs),
+            ("data", "pairs of every set", scale.limit),
             ("data", "lines", scale.lines),
             ("checkpoint", "", scale.checkpoint),
             *((f"every {who}", "model", model) for who, model in scale.models.items()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..corpus.config import read_config
@@ -53,10 +53,22 @@ def word_of(path: Path) -> str:
     return str(path)
 
 
-def find_scale(table: Table, name: str) -> Scale:
-    """A scale of configs/scales with a table's changes; ``paper`` changes nothing by itself."""
+def find_scale(table: Table, name: str, changes: Mapping[str, str] | None = None) -> Scale:
+    """A scale of configs/scales with a table's changes; ``paper`` changes nothing by itself.
+
+    Args:
+        table: checked.
+        name: of the scale.
+        changes: those of a call: model files of ``teacher`` and ``student``, ``checkpoint``.
+    """
     path = CONFIGS / "scales" / f"{name}.yaml"
-    return read_scale(path, name, table.scales.get(name, {}), f"{table.name}: scales.{name}")
+    scale = read_scale(path, name, table.scales.get(name, {}), f"{table.name}: scales.{name}")
+    models = dict(changes or {})
+    checkpoint = models.pop("checkpoint", scale.checkpoint)
+    students = {who: models.get("student", model) for who, model in scale.students.items()}
+    return dataclasses.replace(
+        scale, checkpoint=checkpoint, models=scale.models | models, students=students
+    )
 
 
 def find_data(

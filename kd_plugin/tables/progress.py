@@ -24,15 +24,15 @@ STEP = {
     "title": str,
     "share": (int, float),
     "after": [str],
-    "trains": bool,
+    "model": bool,
 }
 RUN = {
     "student": str, "row": str, "seed": int, "record": str, "trained": str, "steps": [str],
     "needed": [str],
 }  # fmt: skip
 PLAN = {
-    "table": str, "scale": str, "data": str, "seeds": int, "file": str, "steps": [STEP],
-    "runs": [RUN],
+    "table": str, "scale": str, "data": str, "seeds": int, "file": str, "changes": {str: str},
+    "steps": [STEP], "runs": [RUN],
 }  # fmt: skip
 
 
@@ -64,12 +64,12 @@ def look(folder: Path, now: float | None = None) -> State:
         return State(FINISHED, float(done.read_text().strip() or 0), word)
     if not began.exists():
         return State(LEFT)
-    if _is_locked(folder / ".lock"):
-        said = [word for word in (began.read_text().strip(), _update(folder)) if word]
-        return State(RUNNING, max(0, (now or time.time()) - began.stat().st_mtime), ", ".join(said))
-    failed = folder / "failed"
+    failed = folder / "failed"  # a step that begins removes it; its last children may hold the lock
     if failed.exists():
         return State(FAILED, 0, failed.read_text("utf-8", "replace").strip())
+    if _is_locked(folder / ".lock"):
+        said = [word for word in (began.read_text().strip(), _far(folder)) if word]
+        return State(RUNNING, max(0, (now or time.time()) - began.stat().st_mtime), ", ".join(said))
     return State(LEFT)
 
 
@@ -84,15 +84,29 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _update(folder: Path) -> str:
-    """The update that a training has reached."""
-    log = folder / "model" / "train.log"
-    if not log.exists():
-        return ""
-    with open(log, "rb") as file:
-        file.seek(max(0, log.stat().st_size - 2000))
-        found = re.findall(rb"num_updates[=: ]+(\d+)", file.read())
-    return f"update {int(found[-1]):,}" if found else ""
+def _far(folder: Path) -> str:
+    """The update that a training has reached, or the share that a command's bar has."""
+    updates = re.findall(rb"num_updates[=: ]+(\d+)", _tail(folder / "model" / "train.log"))
+    if updates:
+        return f"update {int(updates[-1]):,}"
+    shares = re.findall(rb"(\d+%)\|", _tail(folder / "log"))
+    return str(shares[-1], "ascii") if shares else ""
+
+
+def _tail(path: Path, size: int = 2000) -> bytes:
+    """The last bytes of a file; none where there is no file."""
+    if not path.exists():
+        return b""
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - size))
+        return file.read()
+
+
+def log_end(path: Path, lines: int = 15) -> list[str]:
+    """The last lines of a log, each cut at 300 characters, below a line that names it."""
+    text = _tail(path, 300 * lines).decode("utf-8", "replace").rstrip()
+    last = [line.rpartition("\r")[2][:300] for line in text.split("\n")[-lines:]]
+    return [f"--- the end of {path}:", *last, "---"] if text else []
 
 
 def look_at_all(steps: Sequence[Mapping[str, Any]], output: Path) -> dict[str, State]:
@@ -170,8 +184,8 @@ def listing(steps: Sequence[Mapping[str, Any]], states: Mapping[str, State]) -> 
 
 def events(
     steps: Sequence[Mapping[str, Any]], before: Mapping[str, State], after: Mapping[str, State]
-) -> Iterator[str]:
-    """A line for each step whose state has changed."""
+) -> Iterator[tuple[str, str]]:
+    """The folder of each step whose state has changed, and a line on it."""
     words = {RUNNING: "begins", FINISHED: "done", FAILED: "failed"}
     for step in steps:
         old, new = before[step["folder"]], after[step["folder"]]
@@ -181,15 +195,15 @@ def events(
         line = f"{words[new.what]}: {step['title']}"
         if new.what == FINISHED:
             line += f", {duration(new.seconds)} ({summary(steps, after)})"
-        yield line + (f": {new.said}" if new.said else "")
+        yield step["folder"], line + (f": {new.said}" if new.said else "")
 
 
 def running(steps: Sequence[Mapping[str, Any]], states: Mapping[str, State]) -> str:
-    """What runs now, in a line."""
+    """What runs now, and what is left, in a line; nothing where nothing runs."""
     lines = []
     for step in steps:
         state = states[step["folder"]]
         if state.what == RUNNING:
             said = f", {state.said}" if state.said else ""
             lines.append(f"{step['title']} ({duration(state.seconds)}{said})")
-    return "; ".join(lines)
+    return f"{'; '.join(lines)}; {summary(steps, states)}" if lines else ""

@@ -284,6 +284,7 @@ def parse_scale(name: str, given: Any, where: str) -> Scale:
         given.get("data"),
         given.get("seeds", 3),
         given.get("train_pairs"),
+        given.get("limit"),
         given.get("lines"),
         given.get("checkpoint"),
         models,

@@ -124,6 +124,7 @@ SCALE: dict[str, Rule] = {
     "data": TEXT,
     "seeds": SIZE,
     "train_pairs": SIZE,
+    "limit": SIZE,
     "lines": SIZE,
     "checkpoint": CHECKPOINT,
     "teacher": MAPPING,

@@ -15,6 +15,9 @@ from typing import Any
 
 ROOT = "$ROOT"  # begins names of files of the repository; scripts/step.sh says where it is
 DONE = "complete"  # the file of a folder whose step is done, with the seconds that it took
+NO_MODEL = frozenset(
+    ("data", "raw", "halves", "noise", "filter", "select", "text", "describe", "gate", "record")
+)
 Command = tuple[str, ...]
 
 
@@ -23,7 +26,8 @@ class Step:
     """What is done in a folder, after other steps.
 
     ``folder`` is relative to the output folder, in which the commands run; ``share`` is about how
-    much of the whole work it is, until steps of its kind have been timed.
+    much of the whole work it is, until steps of its kind have been timed; ``model``: it runs one,
+    and so has use for a GPU.
     """
 
     folder: str
@@ -31,7 +35,7 @@ class Step:
     commands: tuple[Command, ...]
     after: tuple[str, ...]
     share: float
-    trains: bool
+    model: bool
 
     @property
     def kind(self) -> str:
@@ -50,7 +54,6 @@ def make_step(
     after: Iterable[Step] = (),
     contents: Any = None,
     share: float = 10,
-    trains: bool = False,
 ) -> Step:
     """A step whose folder is named by its commands and their inputs.
 
@@ -60,13 +63,14 @@ def make_step(
         commands: for a folder.
         after: what must be done before; their folders, in the commands, carry their own hashes.
         contents: of files of the repository that the commands read, as JSON.
-        share, trains: see :class:`Step`.
+        share: see :class:`Step`.
     """
     unnamed = [list(command) for command in commands("@")]
     told = json.dumps([kind, unnamed, contents], sort_keys=True)
     folder = f"steps/{kind}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
     named = tuple(tuple(command) for command in commands(folder))
-    return Step(folder, title, named, tuple(step.folder for step in after), share, trains)
+    before = tuple(step.folder for step in after)
+    return Step(folder, title, named, before, share, kind not in NO_MODEL)
 
 
 def _shell_word(word: str) -> str:

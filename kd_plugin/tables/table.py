@@ -114,6 +114,7 @@ class Scale:
     data: str | None = None
     seeds: int = 3
     train_pairs: int | None = None
+    limit: int | None = None  # pairs of every set
     lines: int | None = None
     checkpoint: str | None = None
     models: dict[str, str] = field(default_factory=dict)  # of teacher and student, instead

@@ -21,7 +21,11 @@ def prepare(work: Work) -> Step:
             )
         after = (_halves(work),)
         origin = ("--from", f"{after[0].folder}/raw")
-    pairs = ("--train-pairs", str(scale.train_pairs)) if scale.train_pairs else ()
+    pairs: tuple[str, ...] = ()
+    if scale.train_pairs:
+        pairs += ("--train-pairs", str(scale.train_pairs))
+    if scale.limit:
+        pairs += ("--limit", str(scale.limit))
 
     def commands(own: str) -> list[Command]:
         pooled = {"references": data.languages[1]}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from ..errors import InputError
 from . import texts
@@ -98,12 +99,7 @@ def _train(
     if rule == "best-bleu":
         flags += BEST_BLEU
     elif rule != "last":
-        if "--save-interval-updates" not in (*flags, *model.flags):
-            raise InputError(
-                f"checkpoint {rule} needs --save-interval-updates among the flags of teacher and "
-                f"students; {title} has none"
-            )
-        flags += ("--keep-interval-updates", rule.partition(":")[2])
+        flags += _kept(rule, (*model.flags, *flags), title)
 
     def commands(own: str) -> list[Command]:
         script = (f"{ROOT}/scripts/train.sh", text.folder, f"{own}/model", model.word)
@@ -112,6 +108,27 @@ def _train(
         return [train] if rule == "last" else [train, choose]
 
     before, read = (text.step, *after), list(model.flags)
-    step = work.add("train", f"{title}: training", commands, before, read, share, trains=True)
+    step = work.add("train", f"{title}: training", commands, before, read, share)
     name = "checkpoint_last.pt" if rule == "last" else "chosen.pt"
     return Trained(step, f"{step.folder}/model/{name}", text)
+
+
+def _kept(rule: str, flags: Sequence[str], title: str) -> tuple[str, ...]:
+    """What makes a training keep the checkpoints that ``average:K`` reads.
+
+    Where nothing says how often one is saved, they are K of the second half of the training (ours).
+
+    Raises:
+        InputError: nothing says how long the training is.
+    """
+    wanted = rule.partition(":")[2]
+    keep = ("--keep-interval-updates", wanted)
+    if "--save-interval-updates" in flags:
+        return keep
+    given = [after for flag, after in pairwise(flags) if flag == "--max-update"]
+    if not given or not given[-1].isdigit():
+        raise InputError(
+            f"checkpoint {rule} needs --save-interval-updates or --max-update among the flags of "
+            f"teacher and students; {title} has neither"
+        )
+    return ("--save-interval-updates", str(max(1, int(given[-1]) // (2 * int(wanted)))), *keep)

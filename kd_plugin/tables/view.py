@@ -170,7 +170,9 @@ def view(table: Table, plan: Mapping[str, Any], folder: Path, shuffles: int = SH
 
 def _lines(table: Table, plan: Mapping[str, Any], folder: Path) -> dict[str, list[Line]]:
     """The rows of each student, the teacher last, with their entries of the ledger."""
-    newest = {tuple(entry[name] for name in CELL): entry for entry in read_ledger(folder)}
+    known: dict[tuple[Any, ...], list[Entry]] = {}
+    for entry in read_ledger(folder):
+        known.setdefault(tuple(entry[name] for name in CELL), []).append(entry)
     found: dict[str, list[Line]] = {}
     by_cell: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for run in plan["runs"]:
@@ -186,20 +188,21 @@ def _lines(table: Table, plan: Mapping[str, Any], folder: Path) -> dict[str, lis
             runs = by_cell.get((line.student, line.row), [])
             line.wanted = len(runs)
             for run in runs:
-                _look_up(line, run, plan, newest, folder)
+                _look_up(line, run, plan, known, folder)
             line.hours = [h for e in line.entries if (h := _hours(e, sharing)) is not None]
         found[student] = lines
     return found
 
 
 def _look_up(
-    line: Line, run: Mapping[str, Any], plan: Mapping[str, Any], newest: Any, folder: Path
+    line: Line, run: Mapping[str, Any], plan: Mapping[str, Any], known: Any, folder: Path
 ) -> None:
-    """Add what is known of a run to its line."""
-    cell = {**plan, **run}
-    entry = newest.get(tuple(cell[name] for name in CELL))
-    if entry is not None and entry["model"] == f"{run['trained']}/model":
-        line.entries.append(entry)
+    """Add what is known of a run to its line: the last entry of the plan's own model."""
+    cell, model = {**plan, **run}, f"{run['trained']}/model"
+    entries = known.get(tuple(cell[name] for name in CELL), [])
+    own = [entry for entry in entries if entry["model"] == model]
+    if own:
+        line.entries.append(own[-1])
         return
     for step in run["steps"]:
         state = look(folder / step)

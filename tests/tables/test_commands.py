@@ -50,6 +50,27 @@ def test_the_manuals_table_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert written.count("/scripts/train.sh") == 1 + 3 * 2 * 3  # a teacher; rows, students, seeds
 
 
+def test_other_models_and_another_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a call; the plan remembers them for the page."""
+    (tmp_path / "own.args").write_text("--arch transformer --optimizer adam --max-update 40\n")
+    flags = ["--teacher", "multi30k-teacher", "--student", tmp_path / "own.args"]
+    plan("toy", *flags, "--checkpoint-rule", "average:2", "--output", tmp_path / "out")
+    path = Path(capsys.readouterr().out.strip())
+    made = json.loads(path.read_text())
+    told = {"teacher": flags[1], "student": str(flags[3]), "checkpoint": "average:2"}
+    assert made["changes"] == told
+    scripts = {s["title"]: (tmp_path / "out" / s["folder"] / "run.sh").read_text()
+               for s in made["steps"] if "/train-" in s["folder"]}  # fmt: skip
+    assert "/configs/models/multi30k-teacher.args " in scripts.pop("teacher: training")
+    for script in scripts.values():
+        assert f" {tmp_path}/own.args " in script
+        assert "--save-interval-updates 10 --keep-interval-updates 2" in script
+    cli.main(["report", str(path), "--shuffles", "1000"])
+    page = path.with_name("table.md").read_text()
+    assert "| every student | model | " in page
+    assert "| checkpoint |  | average:2 |" in page
+
+
 def test_a_list_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan("toy", "--list", "--output", tmp_path / "out")
     assert '"$ROOT"/scripts/train.sh' in capsys.readouterr().out
@@ -84,6 +105,7 @@ def test_a_typo_is_named(given: str, instead: str, words: str, tmp_path: Path) -
         ("tyo --list", "'tyo' is none of configs/tables"),
         ("toy", "--output is not given"),
         ("toy --list --seeds 0", "--seeds 0 is too small"),
+        ("toy --list --student tyo", "'tyo' is none of configs/models"),
         ("toy --list --data gone.yaml", r"gone\.yaml does not exist"),
         ("toy --list --data multi30k", "give --from FOLDER, or --download"),
         ("toy --list --data multi30k --from gone", "--from gone is no folder"),

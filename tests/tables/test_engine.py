@@ -38,11 +38,12 @@ def write(output: Path, steps: dict[str, tuple[list[str], str]] = STEPS) -> Path
         folder = output / "steps" / name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "run.sh").write_text(f"# the step {name}\nset -euo pipefail\n{commands}\n")
-        made.append({"folder": f"steps/{name}", "title": name, "share": 1, "trains": True,
+        made.append({"folder": f"steps/{name}", "title": name, "share": 1,
+                     "model": not name.startswith(("data", "text")),
                      "after": [f"steps/{one}" for one in after]})  # fmt: skip
     path = output / "plan.json"
     path.write_text(json.dumps({"table": "made", "scale": "paper", "data": "none", "seeds": 1,
-                                "file": "", "runs": [], "steps": made}))  # fmt: skip
+                                "file": "", "changes": {}, "runs": [], "steps": made}))  # fmt: skip
     return path
 
 
@@ -120,24 +121,18 @@ def test_a_step_that_is_done_is_not_done_again(tmp_path: Path) -> None:
     assert "has no run.sh; write it with fairseq-kd plan" in step("gone", tmp_path).stderr
 
 
-def test_each_training_takes_a_gpu_of_its_own(tmp_path: Path) -> None:
-    both_are_there = "until [ -e first -a -e second ]; do sleep .05; done"
-    train = 'echo "$CUDA_VISIBLE_DEVICES" > {}; : /train.sh; ' + both_are_there
-    steps: dict[str, tuple[list[str], str]] = {
-        "train-a": ([], train.format("first")),
-        "train-b": ([], train.format("second")),
-    }
-    write(tmp_path, steps)
-    both: list[Any] = [
-        subprocess.Popen([str(SCRIPTS / "step.sh"), f"steps/train-{name}"], cwd=tmp_path,
-                         env=environment(KD_GPUS="2")) for name in "ab"
-    ]  # fmt: skip
+def test_two_tables_on_one_machine_share_no_gpu(tmp_path: Path) -> None:
+    both_are_there = "until [ -e ../first -a -e ../second ]; do sleep .05; done"
+    train = 'echo "$CUDA_VISIBLE_DEVICES" > ../{}; ' + both_are_there
+    gpus = environment(KD_GPU="1", KD_GPUS="0 1", TMPDIR=str(tmp_path))
+    both: list[Any] = []
+    for name in ("first", "second"):
+        write(tmp_path / f"of-{name}", {"train-a": ([], train.format(name))})
+        call = [str(SCRIPTS / "step.sh"), "steps/train-a"]
+        both.append(subprocess.Popen(call, cwd=tmp_path / f"of-{name}", env=gpus))
     assert [one.wait(60) for one in both] == [0, 0]
     devices = {(tmp_path / name).read_text().strip() for name in ("first", "second")}
     assert devices == {"0", "1"}
-    write(tmp_path, {"text-c": ([], 'echo "${CUDA_VISIBLE_DEVICES-none}" > third')})
-    assert step("steps/text-c", tmp_path, KD_GPUS="2").returncode == 0
-    assert (tmp_path / "third").read_text() == os.environ.get("CUDA_VISIBLE_DEVICES", "none") + "\n"
 
 
 FAKE = """#!/usr/bin/env bash
@@ -149,7 +144,12 @@ esac
 """
 
 
-def reproduce(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def as_at_a_prompt() -> None:
+    """A shell cannot trap what it was started to ignore, as in the background of another."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def start_to_reproduce(folder: Path, *arguments: str, **more: str | None) -> subprocess.Popen[str]:
     """With the real Snakemake, and a stand-in for fairseq-kd that hands out a plan."""
     (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / "fairseq-kd").write_text(FAKE)
@@ -158,9 +158,20 @@ def reproduce(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     path = f"{folder}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
     given = {"PATH": path, "CALLS": f"{folder}/calls", "PLAN": f"{folder}/out/plan.json"}
     call = [str(SCRIPTS / "reproduce.sh"), *arguments]
-    return subprocess.run(
-        call, cwd=folder, env=environment(**given), capture_output=True, text=True
+    known = {k: v for k, v in {**environment(**given), **more}.items() if v is not None}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        call, cwd=folder, env=known, stdout=pipe, stderr=pipe, text=True, preexec_fn=as_at_a_prompt
     )
+
+
+def reproduce(
+    folder: Path, *arguments: str, **more: str | None
+) -> subprocess.CompletedProcess[str]:
+    """The same, to its end."""
+    run = start_to_reproduce(folder, *arguments, **more)
+    said, told = run.communicate()
+    return subprocess.CompletedProcess(run.args, run.returncode, said, told)
 
 
 def test_a_table_from_one_command(tmp_path: Path) -> None:
@@ -183,6 +194,47 @@ def test_failed_rows_are_told_after_the_page_is_made(tmp_path: Path) -> None:
     assert "failed  train-b: no such word" in done.stderr
     assert "reproduce.sh: error: some steps failed, and the rows that need them" in done.stderr
     assert "report" in (tmp_path / "calls").read_text()
+
+
+@pytest.mark.parametrize(
+    ("visible", "devices"), [(None, ["0", "1"]), ("5,GPU-3c", ["5", "GPU-3c"])]
+)
+def test_each_step_that_runs_a_model_has_a_gpu_of_its_own(
+    visible: str | None, devices: list[str], tmp_path: Path
+) -> None:
+    """Five at a time on a machine with two."""
+    takes = """echo "+ $CUDA_VISIBLE_DEVICES" >> used
+        until [ "$(grep -c + used)" -ge 2 ]; do sleep .05; done
+        sleep .2; echo "- $CUDA_VISIBLE_DEVICES" >> used"""
+    names = ("train-a", "train-b", "train-c", "translate-d")
+    models: dict[str, tuple[list[str], str]] = {name: ([], takes) for name in names}
+    free = 'echo "${CUDA_VISIBLE_DEVICES-all}" > free'
+    write(tmp_path / "out", {**models, "text-e": ([], free)})
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "nvidia-smi").write_text(
+        '#!/usr/bin/env bash\nfor n in 0 1; do echo "GPU $n: Fake (UUID: GPU-$n)"; done\n'
+    )
+    (tmp_path / "bin" / "nvidia-smi").chmod(0o755)
+    flags = ["--profile", "gpus", "--cores", "5", "--output", "out"]
+    known = {"CUDA_VISIBLE_DEVICES": visible, "TMPDIR": str(tmp_path)}
+    done = reproduce(tmp_path, "made", *flags, **known)
+    assert done.returncode == 0, done.stderr
+    busy: set[str] = set()
+    most = 0
+    for line in (tmp_path / "out" / "used").read_text().splitlines():
+        sign, device = line.split()
+        assert (device in busy) == (sign == "-"), "two steps on one GPU"
+        busy ^= {device}
+        most = max(most, len(busy))
+        assert device in devices
+    assert most == 2
+    assert not busy
+    assert (tmp_path / "out" / "free").read_text().strip() == (visible or "all")
+
+
+def test_no_gpu_is_refused(tmp_path: Path) -> None:
+    done = reproduce(tmp_path, "made", "--profile", "gpus", CUDA_VISIBLE_DEVICES="")
+    assert "nvidia-smi lists no GPU, or CUDA_VISIBLE_DEVICES hides them" in done.stderr
 
 
 CANCELLED = """
@@ -241,6 +293,48 @@ def test_a_job_that_left_no_word_is_shown_as_failed(tmp_path: Path) -> None:
     assert "scancel --name a-1" in (tmp_path / "calls").read_text()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_what_runs_ends_with_the_script(number: int, tmp_path: Path) -> None:
+    """However it ends; and the next call goes on."""
+    sleeps = 'echo "$$" >> pids; [ -e go ] || exec sleep 1000'
+    write(tmp_path / "out", {name: ([], sleeps) for name in ("train-a", "text-b")})
+    pids = tmp_path / "out" / "pids"
+    script = start_to_reproduce(tmp_path, "made", "--output", "out")
+    while not pids.exists() or len(pids.read_text().split()) < 2:
+        assert script.poll() is None, script.communicate()
+        time.sleep(0.05)
+    script.send_signal(number)
+    said = script.communicate()[1]
+    assert script.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    if number != signal.SIGKILL:
+        assert said.endswith("stopped; run the same command again to go on\n")
+    while any(Path(f"/proc/{pid}").exists() for pid in pids.read_text().split()):
+        time.sleep(0.05)  # where it was killed, a moment later
+    (tmp_path / "out" / "go").touch()
+    while "works in" in (again := reproduce(tmp_path, "made", "--output", "out")).stderr:
+        time.sleep(0.05)
+    assert again.returncode == 0, again.stderr
+
+
+def test_without_snakemake_steps_run_in_order(tmp_path: Path) -> None:
+    """As on Python 3.10: a failed one leaves those that do not need it running."""
+    write(tmp_path / "out")
+    for name in ("python", "bash", "env"):
+        where = sys.executable if name == "python" else str(shutil.which(name))
+        (tmp_path / name).symlink_to(where)
+    path = f"{tmp_path}/bin:{tmp_path}:/usr/bin:/bin"
+    done = reproduce(tmp_path, "made", "--output", "out", PATH=path)
+    assert done.returncode == 1
+    assert "failed  train-b: no such word" in done.stderr
+    assert (tmp_path / "out" / "count").read_text().split() == ["once", "{braces}"]
+    write(tmp_path / "out", {**STEPS, "train-b": (["data-a"], "cat text >> count")})
+    done = reproduce(tmp_path, "made", "--output", "out", PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "count").read_text().split() == ["once", "{braces}", "text", "c"]
+    refused = reproduce(tmp_path, "made", "--profile", "slurm", PATH=path).stderr
+    assert "snakemake is not installed; type: pip install 'kd-plugin[tables]'" in refused
+
+
 def test_a_partition_that_is_not_there_is_refused(tmp_path: Path) -> None:
     done = on_a_cluster(tmp_path, "  slurm_partition: gone\n")
     assert "SLURM has no partition gone; sinfo lists them" in done.stderr
@@ -249,12 +343,7 @@ def test_a_partition_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_which_steps_ask_for_a_gpu(tmp_path: Path) -> None:
     """Snakemake itself says what it would give."""
     plan = write(tmp_path, {name: ([], "") for name in ("text-a", "translate-b", "train-c")})
-    made = json.loads(plan.read_text())
-    for one in made["steps"]:
-        one["trains"] = one["title"] == "train-c"
-    plan.write_text(json.dumps(made))
-    for who, expected in (("none", []), ("trains", ["train-c"]),
-                          ("models", ["train-c", "translate-b"])):  # fmt: skip
+    for who, expected in (("none", []), ("models", ["train-c", "translate-b"])):
         call = [word for word in words(tmp_path, plan) if word not in ("--quiet", "all")]
         call += [f"gpu={who}", "--dry-run", "--resources", "gpu=1"]
         told = subprocess.run(call, env=environment(), capture_output=True, text=True).stdout
@@ -262,7 +351,6 @@ def test_which_steps_ask_for_a_gpu(tmp_path: Path) -> None:
         assert sorted(asked) == expected, told
 
 
-@pytest.mark.slow  # two processes and their signals: on a busy machine one may come early
 def test_a_job_waits_for_an_earlier_one_and_is_told_when_it_is_cut_off(tmp_path: Path) -> None:
     write(tmp_path, {"train-a": ([], "echo begun >> count; until [ -e go ]; do sleep .05; done")})
     call, log = [str(SCRIPTS / "step.sh"), "steps/train-a"], tmp_path / "steps/train-a/log"

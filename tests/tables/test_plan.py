@@ -184,8 +184,22 @@ def test_the_checkpoint_that_the_rule_names(rule: str) -> None:
     assert len(step.commands) == (1 if rule == "last" else 2)
 
 
+def test_an_average_where_nothing_says_how_often_to_save() -> None:
+    """K times in the second half of the updates that count, those that are given last."""
+    long, most = {"--max-update": 50}, {"--max-update": 3}
+    found = plan(checkpoint="average:3", teacher__flags=long, students__small__flags=long,
+                 students__tiny__flags=most, rows__word__flags={"--max-update": 80})  # fmt: skip
+    expected = (("none", "small", "8"), ("none", "tiny", "1"), ("word", "tiny", "13"))
+    for row, student, often in expected:
+        step = training(found, row, student)
+        assert flag(step, "--save-interval-updates") == often
+        assert flag(step, "--keep-interval-updates") == "3"
+    with pytest.raises(InputError, match="needs --save-interval-updates or --max-update among"):
+        plan(checkpoint="average:3", teacher__flags={"--max-update": "many"})
+
+
 def test_a_smaller_scale() -> None:
-    scale = Scale("small", None, 1, 100, models={"student": "tiny"}, students={"small": "big"},
+    scale = Scale("small", None, 1, 100, 70, models={"student": "tiny"}, students={"small": "big"},
                   flags={"row_flags": {"--kd-weight": ("1", "ours"), "--lr": ("9", "ours")}},
                   rows={"word": {"--seed": ("3", "ours")}})  # fmt: skip
     found = plan(scale)

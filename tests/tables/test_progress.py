@@ -27,7 +27,7 @@ from kd_plugin.tables.progress import (
 
 
 def a_step(name: str, share: float = 1, after: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {"folder": f"steps/{name}", "title": name, "share": share, "trains": False,
+    return {"folder": f"steps/{name}", "title": name, "share": share, "model": False,
             "after": [f"steps/{one}" for one in after]}  # fmt: skip
 
 
@@ -57,7 +57,11 @@ def test_states_of_a_folder(tmp_path: Path) -> None:
         assert look(tmp_path, 1030) == State(RUNNING, 30, "update 1,300")
         (tmp_path / "began").write_text("SLURM job 12\n")
         assert look(tmp_path).said == "SLURM job 12, update 1,300"
-    (tmp_path / "failed").write_text("error: no\n")
+        (tmp_path / "model" / "train.log").unlink()
+        (tmp_path / "log").write_text("begun\n  3%|#  | 1/30\r 17%|##  | 5/30")
+        assert look(tmp_path).said == "SLURM job 12, 17%"
+        (tmp_path / "failed").write_text("error: no\n")
+        assert look(tmp_path) == State(FAILED, 0, "error: no")  # its last children still end
     assert look(tmp_path) == State(FAILED, 0, "error: no")
     (tmp_path / "complete").write_text("17\n")
     assert look(tmp_path) == State(FINISHED, 17)
@@ -92,15 +96,17 @@ def test_events_and_what_runs() -> None:
     after = states(data_1=State(FINISHED, 9), train_1=State(FAILED, 0, "no such word"),
                    train_2=State(RUNNING, 3, "update 7"))  # fmt: skip
     assert list(events(STEPS, before, after)) == [
-        "done: data-1, 9 s (1 of 5 steps done, 1 failed, about 33 s left)",
-        "failed: train-1: no such word",
-        "begins: train-2: update 7",
+        ("steps/data-1", "done: data-1, 9 s (1 of 5 steps done, 1 failed, about 33 s left)"),
+        ("steps/train-1", "failed: train-1: no such word"),
+        ("steps/train-2", "begins: train-2: update 7"),
     ]
     assert list(events(STEPS, after, after)) == []
     again = after | states(train_1=State(FAILED, 0, "another word"), train_2=after["steps/train-2"],
                            data_1=after["steps/data-1"])  # fmt: skip
-    assert list(events(STEPS, after, again)) == ["failed: train-1: another word"]
-    assert running(STEPS, after) == "train-2 (3 s, update 7)"
+    assert [line for _, line in events(STEPS, after, again)] == ["failed: train-1: another word"]
+    left = "1 of 5 steps done, 1 failed, about 33 s left"
+    assert running(STEPS, after) == f"train-2 (3 s, update 7); {left}"
+    assert running(STEPS, before | {"steps/data-1": State(LEFT)}) == ""
 
 
 def test_the_command_lists_every_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,3 +144,26 @@ def test_following_ends_when_all_is_done(
     told = capsys.readouterr().err.splitlines()
     assert told[0] == "[0 min] done: data-1, 1 s (1 of 5 steps done, about 11 s left)"
     assert told[-1] == "[0 min] done: score-1, 1 s (5 of 5 steps done)"
+
+
+def test_following_shows_the_end_of_a_log_that_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kd_plugin.commands.progress import follow
+
+    folder = tmp_path / STEPS[0]["folder"]
+    folder.mkdir(parents=True)
+    (folder / "log").write_text("".join(f"line {n}\n" for n in range(40)) + "x" * 400 + "\n")
+
+    def fail(seconds: float) -> None:
+        if (folder / "failed").exists():
+            raise KeyboardInterrupt  # Ctrl-C
+        (folder / "began").touch()
+        (folder / "failed").write_text("error: no\n")
+
+    monkeypatch.setattr(time, "sleep", fail)
+    with pytest.raises(KeyboardInterrupt):
+        follow({"steps": STEPS, "runs": []}, tmp_path)
+    told = capsys.readouterr().err.splitlines()
+    assert told[:2] == ["[0 min] failed: data-1: error: no", f"--- the end of {folder}/log:"]
+    assert told[2:] == [*(f"line {n}" for n in range(26, 40)), "x" * 300, "---"]

@@ -80,7 +80,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                              references=references))  # fmt: skip
     path = output / "made.paper.de-en" / "plan.json"
     path.parent.mkdir()
-    path.write_text(to_json({**made.everything(), "file": "made.yaml"}))
+    path.write_text(to_json({**made.everything(), "file": "made.yaml", "changes": {}}))
     return output
 
 
@@ -290,9 +290,24 @@ def test_the_command_writes_four_files(folder: Path, tmp_path: Path) -> None:
         cli.main(["report", str(path), "--shuffles", "5"])
 
 
+def test_flags_that_are_changed_and_changed_back(tmp_path: Path) -> None:
+    """The page is of the plan's own models, whatever was run in between."""
+    table, made = parse_table(mapping(), "made", "made.yaml"), plan()
+    (tmp_path / "text").write_text("a b c d\n")
+    text = keep(tmp_path, tmp_path / "text")
+    run = next(run for run in made.runs if run.row == "word")
+    cell: dict[str, Any] = {"student": run.student, "row": run.row, "seed": run.seed}
+    own = f"{next(step for step in reversed(run.steps) if '/train-' in step)}/model"
+    texts = dict.fromkeys(("beam5", "greedy"), text)
+    for model in (own, "steps/train-other/model"):
+        append(tmp_path, entry(**cell, model=model, translations=texts, references=text))
+    found = view(table, {**made.everything(), "file": "", "changes": {}}, tmp_path, 1000)
+    assert [one["model"] for one in found.line(run.student, "word").entries] == [own]
+
+
 def test_an_empty_ledger_is_a_page_of_what_is_to_come(tmp_path: Path) -> None:
     table = parse_table(mapping(), "made", "made.yaml")
-    empty = view(table, {**plan().everything(), "file": ""}, tmp_path)
+    empty = view(table, {**plan().everything(), "file": "", "changes": {}}, tmp_path)
     assert empty.line("small", "word").why == "word: unfinished, 0 of 2 runs"
     blocks = document(empty, SCALE)
     assert any(isinstance(block, Grid) for block in blocks)

@@ -1,4 +1,7 @@
-"""The toy's table at scale smoke, from nothing to its page, killed on the way."""
+"""Whole tables at scale smoke, from raw text to their pages; the toy's, killed on the way.
+
+tests/test_quickstart.py runs the toy's for every change, this file one of a paper.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,18 @@ import pytest
 import sacrebleu
 
 from kd_plugin.tables.ledger import kept, read_ledger
-from kd_plugin.tables.locate import REPOSITORY
+from kd_plugin.tables.locate import CONFIGS, REPOSITORY
 
 pytest.importorskip("snakemake")
-pytestmark = pytest.mark.slow
+ALWAYS = "wang_2021"  # the others take minutes more
+TABLES = [
+    pytest.param(path.stem, marks=[] if path.stem == ALWAYS else pytest.mark.slow)
+    for path in sorted((CONFIGS / "tables").glob("*.yaml"))
+]
 
 
-def start(output: Path) -> subprocess.Popen[bytes]:
-    words = [f"{REPOSITORY}/scripts/reproduce.sh", "toy", "--scale", "smoke", "--cores", "1"]
+def start(output: Path, table: str) -> subprocess.Popen[bytes]:
+    words = [f"{REPOSITORY}/scripts/reproduce.sh", table, "--scale", "smoke", "--cores", "1"]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "VIRTUAL_ENV": sys.prefix}
     return subprocess.Popen([*words, "--output", str(output)], env=environment,
@@ -34,26 +41,14 @@ def done(output: Path) -> dict[str, int]:
     return {p.parent.name: p.stat().st_mtime_ns for p in output.glob("steps/*/complete")}
 
 
-def test_a_table_that_is_killed_again_and_again_is_filled(tmp_path: Path) -> None:
-    output, draw = tmp_path / "out", random.Random(1)
-    for _ in range(3):
-        before = done(output)
-        run = start(output)
-        while len(done(output)) < len(before) + 4:
-            assert run.poll() is None, "it ended by itself"
-            time.sleep(0.2)
-        time.sleep(draw.uniform(0, 5))
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-        assert before.items() <= done(output).items()
-    assert start(output).wait() == 0
-    before = done(output)
-    plan = json.loads((output / "toy.smoke.toy" / "plan.json").read_text())
-    assert len(before) == len(plan["steps"])
-
-    entries = read_ledger(output)
-    assert len(entries) == len(plan["runs"]) == 6
-    page = (output / "toy.smoke.toy" / "table.md").read_text()
+def require_filled(output: Path, table: str) -> None:
+    """Every step is done, every run is in the ledger, and the page has sacrebleu's numbers."""
+    (folder,) = output.glob(f"{table}.smoke.*")
+    plan = json.loads((folder / "plan.json").read_text())
+    assert {Path(step["folder"]).name for step in plan["steps"]} <= {*done(output)}
+    entries = [entry for entry in read_ledger(output) if entry["table"] == table]
+    assert len(entries) == len(plan["runs"])
+    page = (folder / "table.md").read_text()
     for entry in entries:
         references = kept(output, entry["references"]).decode().splitlines()
         for decoding, name in entry["translations"].items():
@@ -61,6 +56,38 @@ def test_a_table_that_is_killed_again_and_again_is_filled(tmp_path: Path) -> Non
             score = sacrebleu.corpus_bleu(lines, [references]).score
             assert entry["scores"][decoding]["BLEU"] == score
             assert f"{score:.2f} [" in page
-    assert start(output).wait() == 0
+    for state in ("unfinished", "failed"):
+        assert f"| {state} |" not in page
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of all tables, which have the data and the teacher in common."""
+    return tmp_path_factory.mktemp("tables")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_from_raw_text_to_its_page(table: str, shared: Path) -> None:
+    assert start(shared, table).wait() == 0
+    require_filled(shared, table)
+
+
+@pytest.mark.slow
+def test_a_table_that_is_killed_again_and_again_is_filled(tmp_path: Path) -> None:
+    output, draw = tmp_path / "out", random.Random(1)
+    for _ in range(3):
+        before = done(output)
+        run = start(output, "toy")
+        while len(done(output)) < len(before) + 4:
+            assert run.poll() is None, "it ended by itself"
+            time.sleep(0.2)
+        time.sleep(draw.uniform(0, 5))
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        assert before.items() <= done(output).items()
+    assert start(output, "toy").wait() == 0
+    require_filled(output, "toy")
+    before, entries = done(output), read_ledger(output)
+    assert start(output, "toy").wait() == 0
     assert done(output) == before
     assert read_ledger(output) == entries
