@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ))  # fmt: skip
     path = output / "made.paper.de-en" / "plan.json"
     path.parent.mkdir()
-    path.write_text(to_json({**made.everything(), "file": "made.yaml"}))
+    path.write_text(to_json({**made.everything(), "file": "made.yaml", "changes": {}}))
     return output
 
 

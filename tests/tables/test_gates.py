@@ -164,7 +164,7 @@ def test_a_page_says_why_rows_are_not_run(tmp_path: Path) -> None:
     (folder / "failed").write_text("fairseq-kd: error: gate closed: no good\n")
     path = tmp_path / "made.paper.de-en" / "plan.json"
     path.parent.mkdir()
-    path.write_text(to_json({**made.everything(), "file": "made.yaml"}))
+    path.write_text(to_json({**made.everything(), "file": "made.yaml", "changes": {}}))
     table = parse_table(mapping(**GATED, students=ONE), "made", "made.yaml")
     found = view(table, read_plan(path), tmp_path)
     told = {line.row: (line.state, line.why) for line in found.lines["small"]}
