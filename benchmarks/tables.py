@@ -36,7 +36,7 @@ def table(part: dict[str, Any]) -> str:
     times = {row["repetitions"] for row in part["rows"]}
     versions = ", ".join(f"{name} {number}" for name, number in part["versions"].items())
     told = f"`{part['command']}`: {part['machine']}, {versions}; commit {part['commit']}, "
-    return "\n".join([*lines, "", f"{told}{max(times)} repetitions.", ""])
+    return "\n".join([*lines, "", f"{told}{max(times)} repetition{'s' * (max(times) > 1)}.", ""])
 
 
 def cost(row: dict[str, Any]) -> str:

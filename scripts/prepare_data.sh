@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # From raw text to a folder that fairseq reads: clean, cut into subwords, binarise.
 #
-# usage: ./scripts/prepare_data.sh NAME OUTPUT [--from FOLDER] [--train-pairs N]
+# usage: ./scripts/prepare_data.sh NAME OUTPUT [--from FOLDER | --download] [--train-pairs N] [--limit N]
 #
 #   NAME    a data set of configs/data (toy, multi30k, tatoeba), or the path of such a YAML file
 #   OUTPUT  gets text/ (raw/, subwords/, manifest.json) and bin/ (fairseq's data)
-#   --from  folder with the raw files; toy needs none
+#   --from  folder with the raw files; toy needs none. --download fetches them where they are public
+#   --train-pairs  how many pairs the toy's training set has
+#   --limit  the first N pairs of every set, for a quick trial
 #
 # Run again it resumes; a finished folder is left alone.
 #

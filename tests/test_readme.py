@@ -31,7 +31,7 @@ def commands(text: str) -> list[str]:
 def test_every_command_runs(tmp_path: Path) -> None:
     """In the README's order and folder layout; models are made tiny and runs short."""
     (described,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.S)
-    (tmp_path / "mine.yaml").write_text(described.replace("size: 8000", "size: 20"))
+    (tmp_path / "mine.yaml").write_text(described.replace("size: 4000", "size: 20"))
     write_lines(tmp_path / "corpus", {"train": 60, "valid": 9, "test": 7}, ("de", "en"))
     shorter = [*TINY, *SCHEDULE, "--max-update", "2", "--max-epoch", "1"]
     shorter = [f for f in shorter if f not in ("--arch", "transformer", "--no-epoch-checkpoints")]
