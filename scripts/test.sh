@@ -30,4 +30,4 @@ if [ "$#" -gt 0 ]; then
     exec python -m pytest -q "$@"
 fi
 pre-commit run --all-files
-exec python -m pytest -q --durations=10 -n auto --maxprocesses 8 --dist loadfile # one process a core
+exec python -m pytest -q --durations=10 -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder # one process a core

@@ -21,6 +21,12 @@ from . import support
 from .stored import cache
 
 SIZES = {"train": 150, "valid": 23, "test": 11}
+LONG = ("test_quickstart.py", "test_readme.py", "test_ranks.py", "test_training.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes begin first, so that no process is left alone with one at the end."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
 @pytest.fixture(scope="session")

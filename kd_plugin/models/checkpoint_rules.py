@@ -32,20 +32,29 @@ def choose(folder: Path, rule: str) -> Path:
 
 
 def _average(folder: Path, count: int) -> Path:
-    kept = _numbered(folder, r"checkpoint_\d+_(\d+)\.pt")
-    if not kept:  # a training that kept one for each epoch
-        kept = _numbered(folder, r"checkpoint(\d+)\.pt")
+    updates = _numbered(folder, r"checkpoint_\d+_(\d+)\.pt")
+    epochs = _numbered(folder, r"checkpoint(\d+)\.pt")  # of a training that kept one for each
+    kept = epochs if epochs and not updates else {**_last(folder), **updates}
     if len(kept) < count:
         raise InputError(
             f"--rule average:{count}: {folder} keeps {len(kept)} checkpoint(s) of different "
             f"updates or epochs; train with --save-interval-updates N --keep-interval-updates "
-            f"{count}"
+            f"{count}, N no multiple of an epoch's updates, at whose end fairseq keeps none"
         )
     chosen = [kept[number] for number in sorted(kept)[-count:]]
     output = folder / f"average{count}.pt"
     if not output.exists() or output.stat().st_mtime <= chosen[-1].stat().st_mtime:
         average(chosen, output, replace=True)
     return output
+
+
+def _last(folder: Path) -> dict[int, Path]:
+    """The end of a training by its update: fairseq keeps no other there if an epoch ends, too."""
+    path = folder / "checkpoint_last.pt"
+    if not path.exists():
+        return {}
+    history = read_checkpoint(str(path), str(path)).get("optimizer_history") or [{}]
+    return {int(history[-1].get("num_updates", 0)): path}
 
 
 def _numbered(folder: Path, pattern: str) -> dict[int, Path]:

@@ -67,6 +67,21 @@ def test_epoch_checkpoints_are_ordered_by_number(
     torch.testing.assert_close(ours, last["model"], rtol=0, atol=0)
 
 
+def test_the_end_of_training_counts_where_fairseq_keeps_no_other(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where it is the end of an epoch, too."""
+    for name in ("checkpoint_1_2.pt", "checkpoint_1_4.pt", "checkpoint_last.pt"):
+        shutil.copy(run / name, tmp_path / name)
+    end = support.load(run / "checkpoint_1_6.pt")["model"]
+    ours = support.load(Path(choose(tmp_path, "average:1", capsys)))["model"]
+    torch.testing.assert_close(ours, end, rtol=0, atol=0)
+    ours = support.load(Path(choose(tmp_path, "average:2", capsys)))["model"]
+    four = support.load(run / "checkpoint_1_4.pt")["model"]
+    mean = {name: ((four[name].double() + end[name].double()) / 2).float() for name in end}
+    torch.testing.assert_close(ours, mean, rtol=1e-6, atol=1e-7)
+
+
 def test_a_rule_that_the_run_cannot_follow(
     run: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
