@@ -9,7 +9,6 @@ hypothesis in memory.
 from __future__ import annotations
 
 import argparse
-import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -73,34 +72,17 @@ def run(given: argparse.Namespace) -> None:
             f"--gold-margin {given.gold_margin} needs scores of the references; give "
             "--worse-than-gold STORE or --gold-scores FILE"
         )
-    scripts = frozenset(given.script.split(",")) if given.script else frozenset()
-    for script in sorted(scripts):
-        if not any(_begins(script, ending) for ending in ("LETTER A", "SMALL LETTER A", "KA")):
-            raise InputError(
-                f"--script {script} is none; give such as latin, cyrillic, greek, arabic, hebrew, "
-                "devanagari, cjk, hiragana, katakana, hangul"
-            )
-    from ..corpus import rules
     from ..corpus.filter import filter_corpus
+    from ..corpus.rules import chosen
     from ..tasks.distillation import DistillationTask
 
-    asked: dict[str, rules.Rule] = {}
-    if given.max_ratio is not None:
-        asked["length ratio"] = rules.ratio_above(given.max_ratio)
-    if given.min_score is not None:
-        asked["score"] = rules.score_below(given.min_score)
-    if gold:
-        asked["worse than gold"] = rules.worse_than_gold(given.gold_margin or 0.0)
-    if scripts:
-        asked["script"] = rules.other_script(scripts)
     task = DistillationTask.of_data(given.data, given.source_lang, given.target_lang)
-    simple = {
-        "copies": ("copy", rules.is_copy),
-        "repetition": ("repetition", rules.repeats_itself),
-        "unknown": ("unknown token", rules.has_unknown(task.tgt_dict.unk())),
-        "encoding": ("encoding", rules.is_badly_encoded),
-    }
-    asked |= {name: rule for flag, (name, rule) in simple.items() if getattr(given, flag)}
+    asked = chosen(
+        task.tgt_dict.unk(), given.max_ratio, given.min_score,
+        (given.gold_margin or 0.0) if gold else None,
+        given.script.split(",") if given.script else (),
+        (name for name in SWITCHES if getattr(given, name)),
+    )  # fmt: skip
     if not asked and not given.duplicates:
         raise InputError("no rule is given; give one or more, as --max-ratio 3 --copies")
     names = ("max_ratio", "min_score", "gold_margin", "script", *SWITCHES, "subwords")
@@ -113,11 +95,3 @@ def run(given: argparse.Namespace) -> None:
         given.block_size,
     )  # fmt: skip
     print(told)
-
-
-def _begins(script: str, ending: str) -> bool:
-    """Whether some character is called ``SCRIPT ENDING``."""
-    try:
-        return bool(unicodedata.lookup(f"{script.upper()} {ending}"))
-    except KeyError:
-        return script in ("cjk", "hangul")

@@ -51,11 +51,10 @@ def add_command(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Compile, check, and write or print."""
-    from ..files.whole import to_json, write_atomically
     from ..tables.forecast import forecast
     from ..tables.locate import find_data, find_models, find_scale, find_table
     from ..tables.plan import compile_table
-    from ..tables.progress import look_at_all
+    from ..tables.progress import look_at_all, read_plan
 
     if given.seeds is not None:
         require_positive(given, "seeds")
@@ -72,17 +71,11 @@ def run(given: argparse.Namespace) -> None:
     if given.list:
         print("\n".join(step.script() for step in plan.steps), end="")
         return
-    for step in plan.steps:
-        folder = given.output / step.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "run.sh", step.script())
-    folder = given.output / f"{plan.table}.{plan.scale}.{plan.data}"
-    folder.mkdir(exist_ok=True)
-    everything = {**plan.everything(), "file": str(path), "changes": changes}
-    write_atomically(folder / "plan.json", to_json(everything))
+    written = plan.write(given.output, path, changes)
+    everything = read_plan(written)
     states = look_at_all(everything["steps"], given.output)
     print("\n".join(forecast(everything, states)), file=sys.stderr)
-    print(folder / "plan.json")
+    print(written)
 
 
 def check(plan: Any, models: Any) -> None:

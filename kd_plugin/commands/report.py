@@ -30,30 +30,6 @@ def add_command(commands: Any) -> None:
 def run(given: argparse.Namespace) -> None:
     """Score, and write the four files."""
     require_shuffles(given)
-    from ..files.output import explained
-    from ..files.whole import write_atomically
-    from ..tables.document import document
-    from ..tables.locate import find_scale
-    from ..tables.page import html
-    from ..tables.plots import pictures
-    from ..tables.progress import read_plan
-    from ..tables.read import read_table
-    from ..tables.render import as_csv, latex, markdown
-    from ..tables.view import view
+    from ..tables.report import write_report
 
-    plan = read_plan(given.plan)
-    table = read_table(Path(plan["file"]))
-    found = view(table, plan, given.plan.resolve().parent.parent, given.shuffles)
-    blocks = document(found, find_scale(table, plan["scale"], plan["changes"]))
-    output = given.output or given.plan.parent
-    files = {
-        "table.md": markdown(blocks),
-        "table.tex": latex(blocks),
-        "table.csv": as_csv(found),
-        "table.html": html(blocks, pictures(found)),
-    }
-    with explained(output):
-        output.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            write_atomically(output / name, text)
-    print(output / "table.html")
+    print(write_report(given.plan, given.output or given.plan.parent, given.shuffles))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ..errors import InputError
 from .generate import is_repetitive
 
 NO_TEXT = frozenset(("Cc", "Cn", "Co", "Cs"))  # control, unassigned, private, surrogate
@@ -29,6 +30,64 @@ class Hypothesis:
 
 
 Rule = Callable[[Hypothesis], bool]  # whether it is broken
+
+
+def chosen(
+    unknown: int,
+    max_ratio: float | None = None,
+    min_score: float | None = None,
+    gold_margin: float | None = None,
+    scripts: Iterable[str] = (),
+    switches: Iterable[str] = (),
+) -> dict[str, Rule]:
+    """Rules by the name under which they are counted, in the order in which they are asked.
+
+    Args:
+        unknown: id of the dictionary's unknown token.
+        max_ratio: see :func:`ratio_above`.
+        min_score: see :func:`score_below`.
+        gold_margin: see :func:`worse_than_gold`.
+        scripts: see :func:`other_script`.
+        switches: some of ``copies``, ``repetition``, ``unknown`` and ``encoding``.
+
+    Raises:
+        InputError: a script is none.
+    """
+    found: dict[str, Rule] = {}
+    if max_ratio is not None:
+        found["length ratio"] = ratio_above(max_ratio)
+    if min_score is not None:
+        found["score"] = score_below(min_score)
+    if gold_margin is not None:
+        found["worse than gold"] = worse_than_gold(gold_margin)
+    if scripts := frozenset(scripts):
+        _require_scripts(scripts)
+        found["script"] = other_script(scripts)
+    simple: dict[str, tuple[str, Rule]] = {
+        "copies": ("copy", is_copy),
+        "repetition": ("repetition", repeats_itself),
+        "unknown": ("unknown token", has_unknown(unknown)),
+        "encoding": ("encoding", is_badly_encoded),
+    }
+    switches = frozenset(switches)
+    return found | dict(rule for name, rule in simple.items() if name in switches)
+
+
+def _require_scripts(scripts: Iterable[str]) -> None:
+    for script in sorted(scripts):
+        if not any(_begins(script, ending) for ending in ("LETTER A", "SMALL LETTER A", "KA")):
+            raise InputError(
+                f"--script {script} is none; give such as latin, cyrillic, greek, arabic, hebrew, "
+                "devanagari, cjk, hiragana, katakana, hangul"
+            )
+
+
+def _begins(script: str, ending: str) -> bool:
+    """Whether some character is called ``SCRIPT ENDING``."""
+    try:
+        return bool(unicodedata.lookup(f"{script.upper()} {ending}"))
+    except KeyError:
+        return script in ("cjk", "hangul")
 
 
 def ratio_above(most: float) -> Rule:

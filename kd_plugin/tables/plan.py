@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ..files.whole import to_json, write_atomically
 from . import measuring, texts, training
 from .measuring import Cell, record
 from .steps import Step
@@ -52,6 +54,24 @@ class Plan:
             "steps": [vars(step) for step in self.steps],
             "runs": [vars(run) for run in self.runs],
         }
+
+    def write(self, output: Path, file: Path, changes: Mapping[str, str]) -> Path:
+        """Each step's commands as run.sh in its folder, and plan.json, whose path is returned.
+
+        Args:
+            output: folder of all tables.
+            file: the table's.
+            changes: what a user asked for instead of the table's, by key of a scale.
+        """
+        for step in self.steps:
+            folder = output / step.folder
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(folder / "run.sh", step.script())
+        folder = output / f"{self.table}.{self.scale}.{self.data}"
+        folder.mkdir(exist_ok=True)
+        everything = {**self.everything(), "file": str(file), "changes": dict(changes)}
+        write_atomically(folder / "plan.json", to_json(everything))
+        return folder / "plan.json"
 
 
 def compile_table(

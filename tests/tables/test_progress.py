@@ -130,7 +130,7 @@ def test_the_command_lists_every_step(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_following_ends_when_all_is_done(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kd_plugin.commands.progress import follow
+    from kd_plugin.tables.follow import follow
 
     folders = [tmp_path / step["folder"] for step in STEPS]
     for folder in folders:
@@ -149,7 +149,7 @@ def test_following_ends_when_all_is_done(
 def test_following_shows_the_end_of_a_log_that_failed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kd_plugin.commands.progress import follow
+    from kd_plugin.tables.follow import follow
 
     folder = tmp_path / STEPS[0]["folder"]
     folder.mkdir(parents=True)
