@@ -64,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     for module in COMMANDS:
         module.add_command(commands)
+    parser.set_defaults(parser=parser)  # for `plan`, which has commands read by it
     return parser
 
 

@@ -53,6 +53,7 @@ def run(given: argparse.Namespace) -> None:
     """Compile, check, and write or print."""
     from ..tables.forecast import forecast
     from ..tables.locate import find_data, find_models, find_scale, find_table
+    from ..tables.parsing import check
     from ..tables.plan import compile_table
     from ..tables.progress import look_at_all, read_plan
 
@@ -67,7 +68,7 @@ def run(given: argparse.Namespace) -> None:
     data = find_data(table, name, given.origin, given.download, path.parent)
     models = find_models(table, scale, path.parent)
     plan = compile_table(table, scale, data, models, given.seeds)
-    check(plan, models)
+    check(plan, models, given.parser)
     if given.list:
         print("\n".join(step.script() for step in plan.steps), end="")
         return
@@ -76,18 +77,3 @@ def run(given: argparse.Namespace) -> None:
     states = look_at_all(everything["steps"], given.output)
     print("\n".join(forecast(everything, states)), file=sys.stderr)
     print(written)
-
-
-def check(plan: Any, models: Any) -> None:
-    """Have every command line read by the parser of its program.
-
-    Raises:
-        InputError: one is refused; the step and what the parser said of it.
-    """
-    from ..tables.parsing import refusals
-    from .cli import build_parser
-
-    titles = {command: step.title for step in plan.steps for command in step.commands}
-    flags = {model.word: model.flags for model in models.values()}
-    for command, said in refusals(titles, flags, build_parser()):
-        raise InputError(f"{plan.table}, {titles[command]}: {said}")

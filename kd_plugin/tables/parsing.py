@@ -11,8 +11,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from fairseq import options
 
+from ..errors import InputError
 from .locate import REPOSITORY
+from .plan import Plan
 from .steps import Command
+from .work import Model
+
+
+def check(plan: Plan, models: Mapping[str, Model], own: argparse.ArgumentParser) -> None:
+    """Have every command line read by the parser of its program.
+
+    Args:
+        plan: its steps' commands.
+        models: by any name.
+        own: the parser of ``fairseq-kd``.
+
+    Raises:
+        InputError: one is refused; the step and what the parser said of it.
+    """
+    titles = {command: step.title for step in plan.steps for command in step.commands}
+    flags = {model.word: model.flags for model in models.values()}
+    for command, said in refusals(titles, flags, own):
+        raise InputError(f"{plan.table}, {titles[command]}: {said}")
 
 
 def refusals(

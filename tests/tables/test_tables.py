@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kd_plugin.commands.plan import check
+from kd_plugin.commands.cli import build_parser
 from kd_plugin.tables.locate import CONFIGS, find_models, find_scale
+from kd_plugin.tables.parsing import check
 from kd_plugin.tables.plan import compile_table
 from kd_plugin.tables.read import read_table
 from kd_plugin.tables.work import Data
@@ -27,7 +28,7 @@ def test_every_row_is_parsed(path: Path, scale: str) -> None:
     rows = [(name, row.name) for row in table.rows.values() if row.later is None
             for name in row.students if name in students]  # fmt: skip
     assert sorted((run.student, run.row) for run in plan.runs if run.student) == sorted(rows)
-    check(plan, models)
+    check(plan, models, build_parser())
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
