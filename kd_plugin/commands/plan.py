@@ -55,7 +55,7 @@ def run(given: argparse.Namespace) -> None:
     from ..tables.locate import find_data, find_models, find_scale, find_table
     from ..tables.parsing import check
     from ..tables.plan import compile_table
-    from ..tables.progress import look_at_all, read_plan
+    from ..tables.progress import look_at_all
 
     if given.seeds is not None:
         require_positive(given, "seeds")
@@ -72,8 +72,7 @@ def run(given: argparse.Namespace) -> None:
     if given.list:
         print("\n".join(step.script() for step in plan.steps), end="")
         return
-    written = plan.write(given.output, path, changes)
-    everything = read_plan(written)
+    written, everything = plan.write(given.output, path, changes), plan.everything()
     states = look_at_all(everything["steps"], given.output)
     print("\n".join(forecast(everything, states)), file=sys.stderr)
     print(written)

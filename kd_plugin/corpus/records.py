@@ -27,7 +27,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files.blocks import manifest_path
-from ..files.schema import COUNT, SHA256, checker, fault
+from ..files.schema import COUNT, SHA256, checker, fault, loads
 from ..files.shards import Shards, find_shards
 from ..files.whole import sha256
 
@@ -55,6 +55,12 @@ def unpack(block: bytes) -> Iterator[Record]:
     """The records of one or several blocks."""
     for line in gzip.decompress(block).decode().split("\n")[:-1]:
         yield json.loads(line)
+
+
+def length_power(hypothesis: Record, power: float) -> float:
+    """By what a search divides a hypothesis' log-probability: a power of its length."""
+    found: float = max(len(hypothesis["tokens"]), 1) ** power
+    return found
 
 
 def find_corpus(folder: Path, name: str, any_text: bool = False) -> Shards:
@@ -129,11 +135,11 @@ def to_record(path: Path, line: bytes, row: int) -> Record:
         InputError: it is none, or not that of sentence ``row``.
     """
     try:
-        record: Record = json.loads(line)
+        record: Record = loads(line)
         wrong = None if _is_record(record) else fault(record, RECORD)
         wrong = wrong or (None if record["hypotheses"] else fault(record, UNDECODED))
-    except (ValueError, RecursionError) as error:
-        wrong = f"it is no JSON: {error}"
+    except ValueError as error:
+        wrong = str(error)
     if wrong or record["id"] != row:
         wrong = wrong or f"it is of sentence {record['id'] + 1}"
         raise InputError(

@@ -18,7 +18,7 @@ from ..files.blocks import read_manifest
 from ..files.shards import shard_path
 from .derived import BLOCK_SIZE, SUM, Counts, Made, derive, length_penalty
 from .origin import origin_of
-from .records import ENDING, Record, corpus_name, find_corpus
+from .records import ENDING, Record, corpus_name, find_corpus, length_power
 from .references import Lines, Targets, require_sources, sha256_of
 from .similarity import Metric, SentenceBleu, SentenceChrf
 from .text import joined
@@ -83,7 +83,7 @@ class Sampled:
     def __call__(self, sentence: Sentence) -> list[float]:
         generator = random.Random(f"{self.seed}:{sentence.row}")
         return [
-            log_p * max(len(hypothesis["tokens"]), 1) ** sentence.lenpen
+            log_p * length_power(hypothesis, sentence.lenpen)
             - math.log(-math.log(_inside(generator)))
             for log_p, hypothesis in zip(by_model(sentence), sentence.hypotheses)
         ]
@@ -176,7 +176,7 @@ def _divided(hypothesis: Record, power: float) -> Record:
     score = hypothesis.get("score")
     if score is None:
         return hypothesis
-    return {**hypothesis, "score": score / max(len(hypothesis["tokens"]), 1) ** power}
+    return {**hypothesis, "score": score / length_power(hypothesis, power)}
 
 
 def _ranked(scores: Sequence[float], model: Sequence[float]) -> list[int]:

@@ -85,14 +85,23 @@ def parse(text: str | bytes, shape: Shape) -> Any:
     Raises:
         ValueError: it is no JSON, or not of ``shape``.
     """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is no JSON: {error}") from None
+    value = loads(text)
     wrong = fault(value, shape)
     if wrong:
         raise ValueError(wrong)
     return value
+
+
+def loads(text: str | bytes) -> Any:
+    """The value of a JSON text, of any shape.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is no JSON: {error}") from None
 
 
 def read_json(path: Path, shape: Shape, way_out: str) -> Any:

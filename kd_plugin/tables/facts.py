@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..corpus.records import find_corpus, read_corpus
+from ..corpus.records import find_corpus, length_power, read_corpus
 from ..errors import InputError
 from ..files.schema import read_json
 from ..teachers.checkpoints import read_checkpoint
@@ -130,7 +130,7 @@ def mode(corpora: Iterable[Path]) -> float | None:
         for record in read_corpus(shards):
             for best in record["hypotheses"][:1]:
                 if best["score"] is not None:
-                    found.append(math.exp(best["score"] * len(best["tokens"]) ** lenpen))
+                    found.append(math.exp(best["score"] * length_power(best, lenpen)))
     return 100 * math.fsum(found) / len(found) if found else None
 
 

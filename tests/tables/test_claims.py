@@ -359,9 +359,7 @@ def test_lines_of_models_that_the_plan_has_no_more_do_not_count(
             append(tmp_path, entry(run.row, 1, model))
     claim = read(tmp_path, table, {"students": ["small"], "greater": ["seq", "word"]})
     assert verdicts(claim, read_evidence(str(tmp_path)))[0]["verdict"] == "undecided"
-    path = tmp_path / "made.paper.de-en" / "plan.json"
-    path.parent.mkdir()
-    path.write_text(to_json({**made.everything(), "file": "made.yaml", "changes": {}}))
+    made.write(tmp_path, Path("made.yaml"), {})
     (found,) = verdicts(claim, read_evidence(str(tmp_path)))
     assert found["statements"][0]["why"] == "no run of small/word"
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import sacrebleu
 
-from kd_plugin.files.whole import to_json
 from kd_plugin.tables.blocks import Grid, Text
 from kd_plugin.tables.columns import WITH_SHARE, origlang
 from kd_plugin.tables.document import document
@@ -54,9 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             origlang=keep(output, output / "origlang"),
             needed={step: 3600.0 * steps[step] for step in run.needed},
         ))  # fmt: skip
-    path = output / "made.paper.de-en" / "plan.json"
-    path.parent.mkdir()
-    path.write_text(to_json({**made.everything(), "file": "made.yaml", "changes": {}}))
+    made.write(output, Path("made.yaml"), {})
     return output
 
 

@@ -11,7 +11,6 @@ import sacrebleu
 
 from kd_plugin.commands import cli
 from kd_plugin.errors import InputError
-from kd_plugin.files.whole import to_json
 from kd_plugin.tables.blocks import Text
 from kd_plugin.tables.document import document
 from kd_plugin.tables.forecast import forecast
@@ -162,9 +161,7 @@ def test_a_page_says_why_rows_are_not_run(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "began").touch()
     (folder / "failed").write_text("fairseq-kd: error: gate closed: no good\n")
-    path = tmp_path / "made.paper.de-en" / "plan.json"
-    path.parent.mkdir()
-    path.write_text(to_json({**made.everything(), "file": "made.yaml", "changes": {}}))
+    path = made.write(tmp_path, Path("made.yaml"), {})
     table = parse_table(mapping(**GATED, students=ONE), "made", "made.yaml")
     found = view(table, read_plan(path), tmp_path)
     told = {line.row: (line.state, line.why) for line in found.lines["small"]}

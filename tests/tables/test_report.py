@@ -78,9 +78,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         train = [one for one in run.steps if steps[one].kind == "train"][-1]
         append(output, entry(**cell, model=f"{train}/model", translations=texts,
                              references=references))  # fmt: skip
-    path = output / "made.paper.de-en" / "plan.json"
-    path.parent.mkdir()
-    path.write_text(to_json({**made.everything(), "file": "made.yaml", "changes": {}}))
+    made.write(output, Path("made.yaml"), {})
     return output
 
 
