@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,8 +71,8 @@ def facts(model: Path, files: Files = NOTHING) -> dict[str, Any]:
         "stage1_ppl": _stage1(state["cfg"], curve),
         "threshold": _number(r"INFO \| train \|.*?\| threshold (-?[\d.e-]+)", log),
         "threshold_sd": _number(r"INFO \| train \|.*?\| threshold_sd ([\d.e-]+)", log),
-        **_agreement(files.agreement),
-        **_fit(files.agreement, files.fit),
+        **_fit("valid", files.agreement),
+        **_fit("train", files.fit),
         **_speed(files.speed),
         "mode": mode(files.searched) if files.searched else None,
         "text_entropy": _text(files.text),
@@ -137,25 +137,18 @@ def mode(corpora: Iterable[Path]) -> float | None:
 QUALITY = {"accuracy": float, "nll": float}
 
 
-def _agreement(path: Path | None) -> dict[str, float]:
+def _fit(name: str, path: Path | None) -> dict[str, float]:
+    """Of the valid or the training set; agreement with the teacher is told of the first."""
     if path is None:
         return {}
-    return {"agreement": 100 * float(_all(path)["agreement"])}
-
-
-def _fit(valid: Path | None, train: Path | None) -> dict[str, float]:
-    found = {}
-    for name, path in (("valid", valid), ("train", train)):
-        if path is not None:
-            student = _all(path)["student"]
-            found[f"{name}_nll"] = float(student["nll"])
-            found[f"{name}_accuracy"] = 100 * float(student["accuracy"])
-    return found
-
-
-def _all(path: Path) -> Mapping[str, Any]:
     shape = {"all": {"agreement": float, "student": QUALITY, "teacher": QUALITY}}
-    found: Mapping[str, Any] = read_json(path, shape, "run fairseq-kd agreement again")["all"]
+    told = read_json(path, shape, "run fairseq-kd agreement again")["all"]
+    found = {
+        f"{name}_nll": float(told["student"]["nll"]),
+        f"{name}_accuracy": 100 * float(told["student"]["accuracy"]),
+    }
+    if name == "valid":
+        found["agreement"] = 100 * float(told["agreement"])
     return found
 
 

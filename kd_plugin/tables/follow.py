@@ -10,6 +10,7 @@ from typing import Any
 
 from .forecast import forecast
 from .progress import FAILED, FINISHED, State, events, log_end, look_at_all, running
+from .steps import GATE, kind_of
 
 PAUSE, TELL = 2.0, 8.0  # seconds between looks, and at least between lines on what runs
 
@@ -30,7 +31,7 @@ def follow(plan: Mapping[str, Any], output: Path) -> None:
                 for said in log_end(output / step / "log"):
                     say(said)
             told = time.monotonic()
-        gates = [folder for folder in found if "/gate-" in folder]
+        gates = [folder for folder in found if kind_of(folder) == GATE]
         if any(found[f].what == FINISHED != states[f].what for f in gates):
             say("\n".join(forecast(plan, found)))
         states = found

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 
 from . import training
 from .flags import Flags, words
-from .steps import ROOT, Command, Step
+from .steps import GATE, ROOT, Command, Step
 from .table import Row
 from .work import Text, Trained, Work
 
 SPEED = ("--beam", "--lenpen", "--max-len-a", "--max-len-b", "--max-tokens")
 DATA = ("data", "raw", "halves", "noise")  # kinds of steps that are nobody's share
-GATE = "gate"
 
 
 @dataclass(frozen=True)

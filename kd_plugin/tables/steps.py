@@ -15,8 +15,9 @@ from typing import Any
 
 ROOT = "$ROOT"  # begins names of files of the repository; scripts/step.sh says where it is
 DONE = "complete"  # the file of a folder whose step is done, with the seconds that it took
+GATE = "gate"  # the kind of step that opens or closes the rows behind it
 NO_MODEL = frozenset(
-    ("data", "raw", "halves", "noise", "filter", "select", "text", "describe", "gate", "record")
+    ("data", "raw", "halves", "noise", "filter", "select", "text", "describe", GATE, "record")
 )
 Command = tuple[str, ...]
 
@@ -39,12 +40,17 @@ class Step:
 
     @property
     def kind(self) -> str:
-        return self.folder.rpartition("/")[2].rpartition("-")[0]
+        return kind_of(self.folder)
 
     def script(self) -> str:
         """The commands for bash."""
         lines = [" ".join(map(_shell_word, command)) for command in self.commands]
         return "\n".join([f"# {self.title}", "set -euo pipefail", *lines, ""])
+
+
+def kind_of(folder: str) -> str:
+    """The kind of the step whose folder this is: ``train`` of ``steps/train-0123456789ab``."""
+    return folder.rpartition("/")[2].rpartition("-")[0]
 
 
 def make_step(

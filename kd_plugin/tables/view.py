@@ -17,6 +17,7 @@ from .ledger import CELL, Entry, kept, read_ledger
 from .measures import FACTS
 from .plan import TEACHER
 from .progress import FAILED, look
+from .steps import GATE, kind_of
 from .table import Published, Table
 
 SHUFFLES = 10_000
@@ -163,7 +164,7 @@ def view(table: Table, plan: Mapping[str, Any], folder: Path, shuffles: int = SH
     told = {
         step["title"]: state.said.rpartition("error: ")[2]
         for step in plan["steps"]
-        if "/gate-" in step["folder"] and (state := look(folder / step["folder"])).said
+        if kind_of(step["folder"]) == GATE and (state := look(folder / step["folder"])).said
     }
     return View(table, plan, lines, scored, told)
 
