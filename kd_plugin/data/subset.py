@@ -17,7 +17,6 @@ from fairseq.utils import split_paths
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..host.paths import absolute
 from . import dictionaries
 
 CHUNK = 1 << 16  # sentences that are hashed at once
@@ -65,7 +64,7 @@ def require_same_dictionaries(folder: str, task: Any, flag: str) -> None:
 
 
 def folder_for_each(folders: str, data: str, flag: str) -> list[str]:
-    """The folders of a flag as absolute paths, one for each folder of the data.
+    """The folders of a flag as they were typed, one for each folder of the data.
 
     Args:
         folders, data: separated by colons, as fairseq takes them.
@@ -74,7 +73,7 @@ def folder_for_each(folders: str, data: str, flag: str) -> list[str]:
     Raises:
         InputError: another number of them.
     """
-    found = [absolute(folder) for folder in split_paths(folders)]
+    found: list[str] = split_paths(folders)
     if len(found) != len(split_paths(data)):
         raise InputError(
             f"{flag} names {len(found)} folder(s) and the data {len(split_paths(data))}; give one "

@@ -19,6 +19,7 @@ from ..errors import InputError
 from ..host.decode_hook import add_decode_hook, width_of_states
 from ..host.device import require_finite, require_precision
 from ..host.memory import peak_megabytes
+from ..host.paths import absolute
 from ..host.projection import why_not_a_product
 from ..host.ranges import check_ranges
 from ..neighbours.knnmt import translate_with_neighbours
@@ -252,6 +253,6 @@ class DistillationTask(TranslationTask):  # type: ignore[misc]
 
     def _with_second_target(self, reference: Any, split: str, shard: int, combine: bool) -> Any:
         flag = f"--distilled-data {self.cfg.distilled_data}"
-        folder = folder_for_each(str(self.cfg.distilled_data), self.cfg.data, flag)[shard]
+        folders = folder_for_each(str(self.cfg.distilled_data), self.cfg.data, flag)
         load = functools.partial(self.language_pairs, split=split, combine=combine)
-        return with_second_target(reference, load, folder, self, split, flag)
+        return with_second_target(reference, load, absolute(folders[shard]), self, split, flag)
