@@ -184,5 +184,5 @@ def record(words: Any, tokens: list[int], score: float, cap: int) -> Record:
 
 def text_of(words: Any, tokens: Sequence[int]) -> str:
     """What ``words.string`` makes of them, which takes ten times longer."""
-    symbols, ignored = words.symbols, (words.bos(), words.eos())
-    return " ".join(symbols[token] for token in tokens if token not in ignored)
+    symbols, begin, end = words.symbols, words.bos(), words.eos()
+    return " ".join([symbols[token] for token in tokens if token != end and token != begin])

@@ -67,9 +67,10 @@ class CTranslate2Decoder:
         theirs = self._fairseq.decode_batch(pairs, strange, width) if strange else {}
         for row, best in zip(rows, found):
             if row not in theirs:
-                ids = ([int(token) for token in tokens] for tokens, _ in best[:keep])
-                scores = (score for _, score in best)
-                theirs[row] = [record(words, *pair, cap) for pair in zip(ids, scores)]
+                theirs[row] = [
+                    record(words, list(map(int, tokens)), score, cap)
+                    for tokens, score in best[:keep]
+                ]
         return theirs
 
     def _search(self, sources: list[list[str]], cap: int) -> list[list[Hypothesis]]:
@@ -106,10 +107,10 @@ class CTranslate2Decoder:
 
     def _is_settled(self, best: list[Hypothesis], cap: int) -> bool:
         """Whether fairseq's search had found the same: it met no limit and nothing forbidden."""
-        return all(
-            len(tokens) <= cap and self.padding not in tokens and math.isfinite(score)
-            for tokens, score in best
-        )
+        for tokens, score in best:
+            if len(tokens) > cap or self.padding in tokens or not math.isfinite(score):
+                return False
+        return True
 
     @cached_property
     def _fairseq(self) -> Decoder:
