@@ -21,8 +21,10 @@ def register() -> None:
     Raises:
         MissingHostError: there is no fairseq; the message says what to type.
     """
+    from .host.imports import import_fairseq
+
     try:
-        import fairseq  # noqa: F401
+        import_fairseq()
     except ModuleNotFoundError as error:
         if error.name != "fairseq":
             raise

@@ -82,10 +82,10 @@ def test_a_failed_step_leaves_the_others_running_and_the_next_run_goes_on(tmp_pa
 def test_a_gate_that_another_table_sets_before_a_done_training_repeats_nothing(
     tmp_path: Path,
 ) -> None:
-    train = ([], "echo trained >> count")
-    assert run(tmp_path, write(tmp_path, {"train-a": train})).returncode == 0
+    train = "echo trained >> count"
+    assert run(tmp_path, write(tmp_path, {"train-a": ([], train)})).returncode == 0
     gate = ([], "echo gate >> count")
-    done = run(tmp_path, write(tmp_path, {"gate-b": gate, "train-a": (["gate-b"], train[1])}))
+    done = run(tmp_path, write(tmp_path, {"gate-b": gate, "train-a": (["gate-b"], train)}))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "count").read_text().split() == ["trained", "gate"]
 
