@@ -84,8 +84,8 @@ def test_a_gate_that_another_table_sets_before_a_done_training_repeats_nothing(
 ) -> None:
     train = "echo trained >> count"
     assert run(tmp_path, write(tmp_path, {"train-a": ([], train)})).returncode == 0
-    gate = ([], "echo gate >> count")
-    done = run(tmp_path, write(tmp_path, {"gate-b": gate, "train-a": (["gate-b"], train)}))
+    gated = {"gate-b": ([], "echo gate >> count"), "train-a": (["gate-b"], train)}
+    done = run(tmp_path, write(tmp_path, gated))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "count").read_text().split() == ["trained", "gate"]
 
