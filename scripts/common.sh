@@ -25,10 +25,12 @@ die() {
     exit 1
 }
 
-# Stop with the end of a log file: die_with LOG MESSAGE.
+# Stop with what a log file says at its end: die_with LOG MESSAGE. An error of one line is all that is told.
 die_with() {
-    local log="$1"
+    local log="$1" said
     shift
+    said="$(tail -n 15 "$log" | grep -E '^[A-Za-z0-9_.-]+: error: ' | tail -n 1)" || true
+    [ -z "$said" ] || die "$*: ${said#*: error: }; the whole log: $log"
     echo "--- the end of $log:" >&2
     tail -n 15 "$log" | cut -c 1-300 >&2
     echo "---" >&2
@@ -115,7 +117,8 @@ update_of() {
 
 # One process works in a folder: lock FOLDER [wait]. Held until this script and its children have ended.
 lock() {
-    mkdir -p "$1"
+    { mkdir -p "$1" && [ -w "$1" ]; } 2> /dev/null ||
+        die "$1 is no folder that can be written, and none can be made there; give another one"
     exec 9>> "$1/.lock"
     if [ "${2:-}" = wait ]; then flock 9; fi
     flock -n 9 || die "process $(tail -n 1 "$1/.lock") works in $1; wait for it, or end it"
@@ -129,10 +132,11 @@ need() {
     printf '%s' "$2"
 }
 
-# Read flags from a file of configs/models: one or more a line, comments after #.
+# Read the array `flags` from a file of configs/models: one or more a line, comments after #.
 read_flags() {
     [ -f "$1" ] || die "$1 does not exist; name a file of configs/models"
-    sed 's/#.*//' "$1" | xargs -n1 printf '%s\n'
+    mapfile -t flags < <(sed 's/#.*//' "$1" | xargs -r -n1 printf '%s\n')
+    [ "${#flags[@]}" -gt 0 ] || die "$1 holds no flags; name a file of configs/models"
 }
 
 # The languages of a data folder, source first: languages DATA.

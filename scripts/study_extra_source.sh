@@ -42,7 +42,7 @@ while [ "$#" -gt 0 ]; do
 done
 teacher="${teacher:-$ROOT/configs/models/$data-teacher.args}"
 student="${student:-$ROOT/configs/models/$data-student.args}"
-mapfile -t flags < <(read_flags "$student")
+read_flags "$student"
 updates="${updates:-$(last_value --max-update "${flags[@]}")}"
 export OMP_NUM_THREADS=1
 lock "$output"

@@ -27,8 +27,7 @@ if [ "${1:-}" = --ranks ]; then
     shift 2
 fi
 
-mapfile -t flags < <(read_flags "$model")
-[ "${#flags[@]}" -gt 0 ] || die "$model holds no flags"
+read_flags "$model"
 command=("$data" --user-dir "$ROOT/kd_plugin" --task distillation --save-dir "$save"
     --criterion label_smoothed_cross_entropy "${flags[@]}" "$@")
 signature="$ranks ${command[*]}"
@@ -44,6 +43,7 @@ if [ -f "$save/done" ]; then
     exit 0
 fi
 lock "$save"
+guard
 log="$save/train.log"
 
 finish() {
@@ -65,7 +65,7 @@ tell_progress() {
         update="$(update_of "$log")" || continue
         spent="$SECONDS" left=""
         [ -n "$first" ] || first="$update" SECONDS=0
-        if [ -n "$total" ] && [ "$update" -gt "$first" ]; then
+        if [ -n "$total" ] && [ "$update" -gt "$first" ] && [ "$update" -lt "$total" ]; then
             left=", about $((spent * (total - update) / (update - first) / 60 + 1)) min left"
         fi
         tell "$(basename "$save"): update $update${total:+ of $total}$left"

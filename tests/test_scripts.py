@@ -103,6 +103,37 @@ def test_a_training_that_fails_is_not_done(calls: Path, model: Path, tmp_path: P
     assert run("train.sh", "DATA", tmp_path / "save", model, calls=calls).returncode == 0
 
 
+def test_of_a_training_that_is_refused_the_refusal_alone_is_told(
+    calls: Path, model: Path, tmp_path: Path
+) -> None:
+    fake = calls.parent / "fake" / "fairseq-train"
+    fake.write_text(FAKE + "echo configuration; echo 'fairseq-train: error: --lr x: no'; exit 1\n")
+    done = run("train.sh", "DATA", tmp_path / "save", model, calls=calls)
+    log = tmp_path / "save" / "train.log"
+    assert done.stderr == f"train.sh: error: training failed: --lr x: no; the whole log: {log}\n"
+
+
+@pytest.mark.parametrize("place", ["/proc/none", "file"])
+def test_a_folder_that_cannot_be_made_is_refused_in_one_line(
+    place: str, calls: Path, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    done = run("train.sh", "DATA", tmp_path / place, model, calls=calls)
+    assert done.stderr == (
+        f"train.sh: error: {tmp_path / place} is no folder that can be written, and none can be "
+        "made there; give another one\n"
+    )
+
+
+def test_a_model_file_that_is_missing_or_empty_is_refused_once(calls: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.args").write_text("# nothing\n")
+    for name, rule in (("gone.args", "does not exist"), ("empty.args", "holds no flags")):
+        done = run("train.sh", "DATA", tmp_path / "save", tmp_path / name, calls=calls)
+        assert done.stderr == (
+            f"train.sh: error: {tmp_path / name} {rule}; name a file of configs/models\n"
+        )
+
+
 def test_what_was_stopped_before_it_was_marked_done_trains_no_more(
     calls: Path, model: Path, tmp_path: Path
 ) -> None:
@@ -228,17 +259,16 @@ def test_a_refusal_leaves_no_folder(tmp_path: Path, calls: Path) -> None:
 
 
 def test_two_processes_do_not_train_in_one_folder(calls: Path, model: Path, tmp_path: Path) -> None:
-    """Nor beside a training that outlived its script."""
+    """And a training does not outlive its script, even where that is killed outright."""
     (calls.parent / "fake" / "fairseq-train").write_text(SLEEPS)
     script = start("train.sh", "DATA", tmp_path / "save", model, calls=calls)
     (orphan,) = wait_for(Path(f"{calls}.pids"))
     words = rf"train.sh: error: process {script.pid} works in .*save; wait for it, or end it"
     second = run("train.sh", "DATA", tmp_path / "save", model, calls=calls)
     assert re.search(words, second.stderr)
+    time.sleep(2)  # its children are looked up every second
     script.kill()
     script.communicate()
-    assert re.search(words, run("train.sh", "D", tmp_path / "save", model, calls=calls).stderr)
-    os.kill(orphan, signal.SIGTERM)
     (calls.parent / "fake" / "fairseq-train").write_text(FAKE)
     while is_alive(orphan):
         time.sleep(0.05)
@@ -456,6 +486,7 @@ def test_fairseq_knows_every_flag_of_a_model_file(file: Path) -> None:
     from fairseq import options
 
     read = f'. "{ROOT}/scripts/common.sh"; read_flags "{file}"'
+    read += "; printf '%s\\n' \"${flags[@]}\""
     done = subprocess.run(["bash", "-c", read], capture_output=True, text=True, check=True)
     flags = done.stdout.split("\n")[:-1]
     command = ["data", "--criterion", "label_smoothed_cross_entropy", *flags]
