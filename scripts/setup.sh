@@ -81,7 +81,7 @@ compile_batching() {
 mark="$VIRTUAL_ENV/.kd-plugin-setup"
 state="$(cat pyproject.toml constraints.txt scripts/setup.sh | cksum) $PWD"
 if [ ! -f "$mark" ] || [ "$(cat "$mark")" != "$state" ]; then
-    say "installing into $VIRTUAL_ENV: one to ten minutes; 1.6 GB with the small build of torch," \
+    say "installing into $VIRTUAL_ENV: one to ten minutes; under 2 GB with the small build of torch," \
         "5.3 GB with GPU libraries"
     install numpy setuptools wheel Cython
     install_torch

@@ -51,7 +51,7 @@ def add_command(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Compile, check, and write or print."""
-    from ..tables.forecast import forecast
+    from ..tables.forecast import forecast, replaced
     from ..tables.locate import find_data, find_models, find_scale, find_table
     from ..tables.parsing import check
     from ..tables.plan import compile_table
@@ -74,5 +74,5 @@ def run(given: argparse.Namespace) -> None:
         return
     written, everything = plan.write(given.output, path, changes), plan.everything()
     states = look_at_all(everything["steps"], given.output)
-    print("\n".join(forecast(everything, states)), file=sys.stderr)
+    print("\n".join([*replaced(scale), *forecast(everything, states)]), file=sys.stderr)
     print(written)

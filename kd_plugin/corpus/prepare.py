@@ -105,7 +105,8 @@ def _read_splits(cfg: Any, config: Path, part: Path, raw_files: Path | None, fet
         where = f" ({cfg['where']})" if "where" in cfg else ""
         more = ", or --download" if "download" in cfg else ""
         raise InputError(
-            f"{config} has no generator; give --from FOLDER with its files{where}{more}"
+            f"no program writes the text of {config}; give --from FOLDER with its files{where}"
+            f"{more}"
         )
     assert folder is not None
     splits: Splits = {}
@@ -114,8 +115,11 @@ def _read_splits(cfg: Any, config: Path, part: Path, raw_files: Path | None, fet
             splits[split, code] = _read_side(cfg, folder, split, code)
         sizes = {code: len(splits[split, code]) for code in codes_of(cfg, split)}
         if len(set(sizes.values())) != 1:
-            where = f"{folder}/{', '.join(choices[-1])}"
-            raise InputError(f"{where}: the sides differ in their number of lines: {sizes}")
+            told = ", ".join(f"{count:,} of {code}" for code, count in sizes.items())
+            raise InputError(
+                f"{folder} has lines of {' or '.join(choices[-1])} in different numbers ({told}), "
+                "and line N of one must translate line N of the other; mend the files"
+            )
         if cfg.get("origlang") and split.startswith("test"):
             splits[split, ORIGLANG] = _origlang(cfg, folder, split, len(splits[split, code]))
     if folder != raw_files:

@@ -9,7 +9,9 @@ the data's targets are the teacher's output. The teacher itself is not needed; w
 interpolating (Seq-Inter) are steps of the corpus, not of the loss.
 """
 
+import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from fairseq.criterions import register_criterion
@@ -20,6 +22,9 @@ from ..ops import SmoothedNLL
 from ..teachers import WholeBelief
 from .config import WEIGHT, DistillationConfig
 from .distillation import DistillationCriterion
+
+logger = logging.getLogger(__name__)
+WRITTEN = ("corpus.json", "mix.json", "fold.json")  # by binarise, mix and fold, beside their text
 
 
 @dataclass
@@ -47,6 +52,14 @@ class SeqKD(DistillationCriterion):
                 f"--nll-weight {cfg.nll_weight} --kd-weight {cfg.kd_weight} weigh the reference "
                 "against the teacher's text, and the data has one of them; give the other with "
                 "--distilled-data, or set one weight to 0"
+            )
+        data = Path(self.task.cfg.data.split(":")[0])
+        alone = not (self.task.cfg.distilled_data or self.task.from_checkpoint)
+        if alone and not any((data / name).exists() for name in WRITTEN):
+            logger.warning(
+                f"--criterion seq_kd takes the targets of {data} for the teacher's text, and no "
+                "fairseq-kd command wrote that folder; if they are the references, nothing is "
+                "distilled: give the teacher's text with --distilled-data"
             )
 
     def by_hand(self, q: WholeBelief, y: Tensor) -> SmoothedNLL:

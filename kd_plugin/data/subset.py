@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -176,7 +177,11 @@ def sides_of(task: Any, data: str, subset: str) -> Sides | None:
 
 def _missing(task: Any, data: str, subset: str) -> InputError:
     pair = f"{task.cfg.source_lang}-{task.cfg.target_lang}"
-    return InputError(f"--subset {subset}: {data} holds no {subset} set of {pair}")
+    names = sorted({file.name.partition(".")[0] for file in Path(data).glob(f"*.{pair}.*.idx")})
+    there = ", ".join(names) or "none"
+    return InputError(
+        f"--subset {subset}: {data} holds no {subset} set of {pair}; the sets there are: {there}"
+    )
 
 
 def fingerprint_of_sources(pairs: Any) -> str:

@@ -60,13 +60,10 @@ def check_ranges(declared: Any, given: Any, known: Mapping[str, float] | None = 
         InputError: flag, value, range and default.
     """
     for field in fields(declared):
-        require(
-            flag_of(field),
-            getattr(given, field.name),
-            field.metadata.get("range"),
-            field.default,
-            known or {},
-        )
+        allowed = field.metadata.get("range")
+        if allowed is not None:
+            value = getattr(given, field.name)
+            require(flag_of(field), value, allowed, field.default, known or {})
 
 
 def require(

@@ -7,6 +7,7 @@ from statistics import mean
 from typing import Any
 
 from .progress import FINISHED, State, duration
+from .table import Scale
 
 Key = tuple[str, str]  # student, row
 
@@ -39,6 +40,15 @@ def forecast(plan: Mapping[str, Any], states: Mapping[str, State]) -> Iterator[s
     rest = f"{done} timed; the rest takes about {duration(left)}, one after the other"
     told = rest if done else "none is timed yet"
     yield f"{plan['table']}, {plan['scale']}, {plan['data']}: {trainings} trainings, {told}"
+
+
+def replaced(scale: Scale) -> Iterator[str]:
+    """A line for each model that a scale, or a call, puts in the place of those that a table names."""
+    for who, model in scale.models.items():
+        whose = "the teacher" if who == "teacher" else "every student"
+        yield f"at scale {scale.name} {whose} is {model}, whatever the table says"
+    for student, model in scale.students.items():
+        yield f"at scale {scale.name} student {student} is {model}, whatever the table says"
 
 
 def _expected(key: Key, timed: Mapping[Key, Sequence[float]]) -> float | None:

@@ -77,7 +77,8 @@ def find_data(
     """A data set, whose path may be relative to ``beside``, and where its raw text is.
 
     Raises:
-        InputError: there is no such data set, or nothing says where its text is.
+        InputError: there is no such data set, or nothing says where its text is, or --from says it
+            of one that a program writes.
     """
     path = find(name, "data", ".yaml", beside)
     cfg = read_config(path)
@@ -87,6 +88,12 @@ def find_data(
         if base.is_file() and "generator" in read_config(base):
             whole = find_data(dataclasses.replace(table, halves=False), str(base), None, False)
     if whole is not None or "generator" in cfg:
+        if origin is not None:
+            raise InputError(
+                f"--from {origin} would not be read: a program writes the text of data set "
+                f"{path.stem}, on which this runs; leave --from out, or name your own data set "
+                "with --data"
+            )
         return Data(path.stem, word_of(path), cfg, (), whole)
     if origin is not None:
         if not Path(origin).is_dir():

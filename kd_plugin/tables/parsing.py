@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from fairseq import options
+from fairseq.criterions import CRITERION_DATACLASS_REGISTRY
 
 from ..errors import InputError
+from ..host.ranges import check_ranges
 from .locate import REPOSITORY
 from .plan import Plan
 from .steps import Command
@@ -32,7 +34,7 @@ def check(plan: Plan, models: Mapping[str, Model], own: argparse.ArgumentParser)
     titles = {command: step.title for step in plan.steps for command in step.commands}
     flags = {model.word: model.flags for model in models.values()}
     for command, said in refusals(titles, flags, own):
-        raise InputError(f"{plan.table}, {titles[command]}: {said}")
+        raise InputError(f"table {plan.table}, {titles[command]}: {said}")
 
 
 def refusals(
@@ -78,9 +80,13 @@ def refused_by_fairseq(flags: tuple[str, ...]) -> str | None:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            options.parse_args_and_arch(options.get_training_parser(), input_args=words)
+            given = options.parse_args_and_arch(options.get_training_parser(), input_args=words)
+        if given.criterion in CRITERION_DATACLASS_REGISTRY:
+            check_ranges(CRITERION_DATACLASS_REGISTRY[given.criterion], given)
     except SystemExit:
         return _last_line(said)
+    except InputError as error:
+        return str(error)
     return None
 
 
@@ -96,4 +102,6 @@ def _refused(parser: argparse.ArgumentParser, words: tuple[str, ...]) -> str | N
 
 
 def _last_line(said: io.StringIO) -> str:
-    return (said.getvalue().strip().splitlines() or ["it is refused"])[-1]
+    """What a parser says behind the name of its program."""
+    line = (said.getvalue().strip().splitlines() or ["it is refused"])[-1]
+    return re.sub(r"^[\w. -]+: error: ", "", line)

@@ -88,9 +88,11 @@ class Compared:
 
     @property
     def verdict(self) -> str:
-        """Whether the two differences have one sign."""
+        """Whether the two differences have one sign; nothing where ours rounds to none."""
         if not self.published_difference or self.ours_difference is None:
             return ""
+        if abs(self.ours_difference) < 0.005:
+            return "no difference"
         alike = self.published_difference * self.ours_difference > 0
         return "same sign" if alike else "other sign"
 

@@ -96,7 +96,7 @@ prepare BROKEN --output OUT: is no YAML
 prepare PARTIAL --output OUT: lacks the key 'valid'
 prepare TYPO --output OUT: has the unknown key 'langauges'; give languages
 prepare BINARY --output OUT: is no YAML
-prepare GOOD --output OUT: has no generator; give --from FOLDER
+prepare GOOD --output OUT: give --from FOLDER with its files (here)
 prepare GOOD --output OUT --from EMPTY: holds neither train.xx nor train.xx.gz
 prepare GOOD --output OUT --from RAW --train-pairs -5: --train-pairs -5 is too small
 prepare GOOD --output OUT --from RAW --train-pairs 0: --train-pairs 0 is too small

@@ -148,7 +148,7 @@ def test_bad_input(raw: Path) -> None:
     (raw / "second.yy").write_bytes(b"fine\nnot \xff fine\nfine\n")
     refused(r"test1\.yy, line 2 is not UTF-8; mend the file")
     (raw / "second.yy").write_text("one\ntwo\n")
-    refused(r"second: the sides differ in their number of lines: \{'xx': 3, 'yy': 2\}")
+    refused(r"has lines of second in different numbers \(3 of xx, 2 of yy\)")
     (raw / "second.yy").unlink()
     refused(r"holds neither second\.yy nor second\.yy\.gz")
 

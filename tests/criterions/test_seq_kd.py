@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,16 @@ def test_a_teacher_is_consulted_in_evaluation_only(data: Path, teacher: Path) ->
 def test_two_weights_need_two_texts(data: Path) -> None:
     with pytest.raises(InputError, match=r"--nll-weight 0.5 --kd-weight 0.5 .* --distilled-data"):
         seq_kd(data, "--nll-weight", 0.5, "--kd-weight", 0.5)
+
+
+def test_text_that_no_command_wrote_may_be_the_references(
+    data: Path, distilled: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = "if they are the references, nothing is distilled"
+    made = shutil.copytree(data, tmp_path / "made")
+    (made / "corpus.json").write_text("{}")
+    seq_kd(made)
+    seq_kd(data, "--distilled-data", distilled)
+    assert words not in caplog.text
+    seq_kd(data)
+    assert caplog.text.count(words) == 1

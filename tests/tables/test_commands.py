@@ -55,7 +55,9 @@ def test_other_models_and_another_rule(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "own.args").write_text("--arch transformer --optimizer adam --max-update 40\n")
     flags = ["--teacher", "multi30k-teacher", "--student", tmp_path / "own.args"]
     plan("toy", *flags, "--checkpoint-rule", "average:2", "--output", tmp_path / "out")
-    path = Path(capsys.readouterr().out.strip())
+    printed = capsys.readouterr()
+    path = Path(printed.out.strip())
+    assert f"every student is {flags[3]}, whatever the table says" in printed.err
     made = json.loads(path.read_text())
     told = {"teacher": flags[1], "student": str(flags[3]), "checkpoint": "average:2"}
     assert made["changes"] == told
@@ -84,6 +86,8 @@ def test_a_list_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str
          "seq_kd, student, seed 1: training: .*unrecognized arguments: --kd-wieght 1"),
         ("teacher: live", "teacher: live, flags: {--kd-target: topp}",
          "invalid choice: 'topp'"),
+        ("teacher: live", "teacher: live, flags: {--kd-weight: -1}",
+         r"word_kd, student, seed 1: training: --kd-weight -1\.0 is out of range; give 0 to"),
         ("greedy: {--beam: 1,", "greedy: {--beam: one,", "--beam: invalid int value: 'one'"),
         ("{--k: 8,", "{--kk: 8,", "neighbours nearest-8: .*unrecognized arguments: --kk 8"),
         ("model: toy-student", "model: toy-pupil", "'toy-pupil' is none of configs/models"),
@@ -108,6 +112,7 @@ def test_a_typo_is_named(given: str, instead: str, words: str, tmp_path: Path) -
         ("toy --list --student tyo", "'tyo' is none of configs/models"),
         ("toy --list --data gone.yaml", r"gone\.yaml does not exist"),
         ("toy --list --data multi30k", "give --from FOLDER, or --download"),
+        ("toy --list --from corpus", "--from corpus would not be read: .* name your own data set"),
         ("toy --list --data multi30k --from gone", "--from gone is no folder"),
         ("wang_2021 --list", "'wmt14_en_de' is none of configs/data|--from FOLDER"),
     ],

@@ -154,6 +154,7 @@ def test_ours_and_theirs_are_compared_by_difference(found: View) -> None:
 def test_signs() -> None:
     assert Compared("a", 1, -0.5, 1, 0.1).verdict == "other sign"
     assert Compared("a", 1, 0.5, 1, 0.1).verdict == "same sign"
+    assert Compared("a", 1, 0.5, 1, 0.0).verdict == "no difference"
     for unknown in (Compared("a", 1, None, 1, 0.1), Compared("a", 1, 0.5, 1, None)):
         assert unknown.verdict == ""
 
