@@ -43,7 +43,7 @@ def forecast(plan: Mapping[str, Any], states: Mapping[str, State]) -> Iterator[s
 
 
 def replaced(scale: Scale) -> Iterator[str]:
-    """A line for each model that a scale, or a call, puts in the place of those that a table names."""
+    """A line for each model that a scale, or a call, puts in the place of a table's."""
     for who, model in scale.models.items():
         whose = "the teacher" if who == "teacher" else "every student"
         yield f"at scale {scale.name} {whose} is {model}, whatever the table says"
