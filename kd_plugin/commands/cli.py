@@ -46,6 +46,7 @@ from . import (
     text,
     user_dir,
 )
+from .parser import Parser
 
 COMMANDS = (
     prepare, sources, generate, import_, select, filter_, mix, noise, fold, describe, history,
@@ -57,7 +58,7 @@ COMMANDS = (
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line; each command's function is ``arguments.run``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="fairseq-kd", description="Knowledge distillation for neural machine translation."
     )
     parser.add_argument("--version", action="version", version=f"kd-plugin {__version__}")

@@ -38,7 +38,7 @@ def declare(
         epilog=f"example:\n{example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run, host=host)
+    parser.set_defaults(run=run, host=host, command_parser=parser)
     return parser
 
 
