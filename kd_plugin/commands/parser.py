@@ -14,7 +14,7 @@ class Parser(argparse.ArgumentParser):
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> argparse.Namespace:
-        """As argparse; a flag that is not known is refused by the command, not by ``fairseq-kd``."""
+        """As argparse; a flag that is not known is refused by the command itself."""
         given, unknown = self.parse_known_args(args, namespace)
         if unknown:
             own: Parser = getattr(given, "command_parser", self)

@@ -12,7 +12,8 @@ from kd_plugin.commands import cli
     [
         (
             "prepare x --output y --form corpus",
-            "fairseq-kd prepare: error: unrecognized arguments: --form corpus (did you mean --from?)",
+            "fairseq-kd prepare: error: unrecognized arguments: --form corpus "
+            "(did you mean --from?)",
         ),
         ("cache DATA --output x --zzz", "fairseq-kd cache: error: unrecognized arguments: --zzz"),
         (
