@@ -5,7 +5,7 @@
 #
 #   OTHER   a data folder with the same dictionaries, whose SUBSET becomes train1
 #
-# Train on it with --upsample-primary 1, or fairseq repeats the first set.
+# Under --task distillation each set is read once; fairseq's own tasks need --upsample-primary 1 for that.
 #
 # example: ./scripts/add_part.sh work/bin work/half2.kd test1 work/gold+kd.bin
 

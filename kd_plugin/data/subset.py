@@ -86,7 +86,11 @@ def folder_for_each(folders: str, data: str, flag: str) -> list[str]:
 def language_pairs(
     task: Any, folder: str, split: str, combine: bool = False
 ) -> LanguagePairDataset:
-    """One split of one binarised folder, read as fairseq's translation ``task`` does."""
+    """One split of one binarised folder, read as fairseq's translation ``task`` does.
+
+    But for --upsample-primary -1, its default, of which fairseq makes sizes below 0 where a training
+    set has several parts: each part is read once.
+    """
     cfg = task.cfg
     return load_langpair_dataset(
         folder,
@@ -97,7 +101,7 @@ def language_pairs(
         task.tgt_dict,
         combine=combine,
         dataset_impl=cfg.dataset_impl,
-        upsample_primary=cfg.upsample_primary,
+        upsample_primary=max(cfg.upsample_primary, 1),
         left_pad_source=cfg.left_pad_source,
         left_pad_target=cfg.left_pad_target,
         max_source_positions=cfg.max_source_positions,

@@ -1,5 +1,6 @@
 """What identifies the sentences of a subset, and which folders belong to which data."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,16 @@ def test_what_is_no_subset_and_no_corpus_is_named(data: Path, tmp_path: Path) ->
         require_binarised(str(tmp_path), None, None)
     with pytest.raises(InputError, match=r"--source-lang zz is no language of .*; give one of"):
         require_binarised(str(data), "zz", None)
+
+
+def test_a_training_set_of_two_parts_is_each_of_them_once(data: Path, tmp_path: Path) -> None:
+    """By fairseq's default, which repeats the first part -1 times."""
+    both = shutil.copytree(data, tmp_path / "both")
+    for file in data.glob("valid.*"):
+        shutil.copy(file, both / file.name.replace("valid.", "train1.", 1))
+    task = DistillationTask.of_data(str(both))
+    assert task.cfg.upsample_primary == -1
+    parts = [language_pairs(task, str(data), split) for split in ("train", "valid")]
+    pairs = language_pairs(task, str(both), "train", combine=True)
+    assert pairs.tgt_sizes.tolist() == [n for part in parts for n in part.tgt_sizes]
+    assert pairs.src[len(parts[0])].equal(parts[1].src[0])
