@@ -88,8 +88,8 @@ def language_pairs(
 ) -> LanguagePairDataset:
     """One split of one binarised folder, read as fairseq's translation ``task`` does.
 
-    But for --upsample-primary -1, its default, of which fairseq makes sizes below 0 where a training
-    set has several parts: each part is read once.
+    But for --upsample-primary -1, its default, which makes sizes negative there where a training
+    set has several parts: here each part is read once.
     """
     cfg = task.cfg
     return load_langpair_dataset(
