@@ -390,11 +390,8 @@ def test_the_page_of_the_repository_is_current(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(REPOSITORY)
-    scores = [
-        f"{name}_extra_source=docs/results/{name}/scores.beam5.json"
-        for name in ("tatoeba", "multi30k")
-    ]
-    cli.main(["claims", *scores, "--json", str(tmp_path / "all.json")])
+    evidence = [f"tatoeba_extra_source={SCORES}", "docs/results/multi30k"]
+    cli.main(["claims", *evidence, "--json", str(tmp_path / "all.json")])
     text = (REPOSITORY / "docs" / "claims.md").read_text("utf-8")
     assert capsys.readouterr().out == text, "write docs/claims.md anew, as docs/tables.md says"
     names = [claim["name"] for claim in json.loads((tmp_path / "all.json").read_text())["claims"]]

@@ -18,6 +18,7 @@ from kd_plugin.errors import InputError
 from kd_plugin.tables.curves import learning, thinned
 from kd_plugin.tables.facts import Files, facts, mode
 from kd_plugin.tables.ledger import LEDGER, append, keep, kept, read_ledger
+from kd_plugin.tables.locate import REPOSITORY
 from kd_plugin.tasks.distillation import DistillationTask
 from kd_plugin.teachers.checkpoints import load_teacher
 
@@ -285,3 +286,14 @@ def test_the_command_scores_and_keeps(model: Path, tmp_path: Path) -> None:
             f"record --ledger {ledger} --table t --scale paper --data d --student s --row r "
             f"--seed 3 --model {model} --references {tmp_path}/ref --translation hyp".split()
         )
+
+
+def test_the_ledger_of_the_repository_has_sacrebleus_scores() -> None:
+    folder = REPOSITORY / "docs" / "results" / "multi30k"
+    entries = read_ledger(folder)
+    assert len(entries) >= 14
+    for found in entries:
+        references = kept(folder, found["references"]).decode().splitlines()
+        lines = kept(folder, found["translations"]["beam5"]).decode().splitlines()
+        bleu = sacrebleu.corpus_bleu(lines, [references]).score
+        assert found["scores"]["beam5"]["BLEU"] == pytest.approx(bleu, abs=1e-9)
