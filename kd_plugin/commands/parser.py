@@ -15,6 +15,7 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> argparse.Namespace:
         """As argparse; a flag that is not known is refused by the command itself."""
+        given: argparse.Namespace
         given, unknown = self.parse_known_args(args, namespace)
         if unknown:
             own: Parser = getattr(given, "command_parser", self)
