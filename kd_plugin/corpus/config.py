@@ -40,7 +40,7 @@ VALID: Rule = (
 )
 KEYS: dict[str, Rule] = {
     "languages": (
-        "two different codes, such as [de, en]",
+        'two different codes, such as [de, en]; in quotes where YAML reads another word ("no")',
         lambda value: (
             _is_names(value)
             and len(set(value)) == len(value) == 2

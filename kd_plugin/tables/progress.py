@@ -85,12 +85,14 @@ def _is_locked(path: Path) -> bool:
 
 
 def _far(folder: Path) -> str:
-    """The update that a training has reached, or the share that a command's bar has."""
+    """The update that a training has reached, or the share of the command that runs now."""
     updates = re.findall(rb"num_updates[=: ]+(\d+)", _tail(folder / "model" / "train.log"))
     if updates:
         return f"update {int(updates[-1]):,}"
     shares = re.findall(rb"(\d+%)\|", _tail(folder / "log"))
-    return str(shares[-1], "ascii") if shares else ""
+    if not shares or shares[-1] == b"100%":  # of a step's command before the one that runs
+        return ""
+    return f"a command {shares[-1].decode()}"
 
 
 def _tail(path: Path, size: int = 2000) -> bytes:

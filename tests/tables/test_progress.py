@@ -59,7 +59,9 @@ def test_states_of_a_folder(tmp_path: Path) -> None:
         assert look(tmp_path).said == "SLURM job 12, update 1,300"
         (tmp_path / "model" / "train.log").unlink()
         (tmp_path / "log").write_text("begun\n  3%|#  | 1/30\r 17%|##  | 5/30")
-        assert look(tmp_path).said == "SLURM job 12, 17%"
+        assert look(tmp_path).said == "SLURM job 12, a command 17%"
+        (tmp_path / "log").write_text("begun\n 17%|##  | 5/30\r100%|####| 30/30\n")
+        assert look(tmp_path).said == "SLURM job 12"
         (tmp_path / "failed").write_text("error: no\n")
         assert look(tmp_path) == State(FAILED, 0, "error: no")  # its last children still end
     assert look(tmp_path) == State(FAILED, 0, "error: no")
