@@ -10,6 +10,7 @@ import torch
 
 from ..data.subset import fingerprint_of_sources, read_sides
 from ..errors import InputError
+from ..files.names import PAIRS_NOTE
 from ..files.shards import Shards, subset_name
 from .derived import essentials
 from .folder import new_data_folder
@@ -58,7 +59,7 @@ def binarise(
             "inputs": [kept],
             "counts": targets.counts,
         }
-        folder.note("corpus.json", content)
+        folder.note(PAIRS_NOTE, content)
         flags = {"subset": subset, "undecoded": undecoded, "copies": list(copies)}
         folder.made_by("binarise", flags, origin_of(Path(data), [pairs]), [kept])
     return targets.counts

@@ -13,6 +13,7 @@ import torch
 
 from ..data.subset import fingerprint, read_sides, require_same_dictionaries, sides_of
 from ..errors import InputError
+from ..files.names import MIX_NOTE
 from ..files.shards import subset_name
 from ..version import versions
 from .binarise import Targets, require_corpus_of
@@ -94,7 +95,7 @@ def mix(
             if part.what != GOLD:
                 inputs.append(found.get("corpus") or _origin(task, part.what, subset))
         flags = {"copies": list(copies), "undecoded": undecoded, "subset": subset}
-        folder.note("mix.json", {"flags": flags, "parts": told, "versions": versions(torch)})
+        folder.note(MIX_NOTE, {"flags": flags, "parts": told, "versions": versions(torch)})
         data = _origin(task, str(task.cfg.data), subset)
         folder.made_by("mix", {**flags, "part": spelled}, data, inputs)
     return {f"{n + 1}. {entry['part']}": entry["pairs"] for n, entry in enumerate(told)}

@@ -11,12 +11,13 @@ interpolating (Seq-Inter) are steps of the corpus, not of the loss.
 
 import logging
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from fairseq.criterions import register_criterion
+from fairseq.utils import split_paths
 from torch import Tensor
 
+from ..data.subset import tells_of_a_teacher
 from ..errors import InputError
 from ..ops import SmoothedNLL
 from ..teachers import WholeBelief
@@ -24,7 +25,6 @@ from .config import WEIGHT, DistillationConfig
 from .distillation import DistillationCriterion
 
 logger = logging.getLogger(__name__)
-WRITTEN = ("corpus.json", "mix.json", "fold.json")  # by binarise, mix and fold, beside their text
 
 
 @dataclass
@@ -53,13 +53,13 @@ class SeqKD(DistillationCriterion):
                 "against the teacher's text, and the data has one of them; give the other with "
                 "--distilled-data, or set one weight to 0"
             )
-        data = Path(self.task.cfg.data.split(":")[0])
+        data = split_paths(self.task.cfg.data)[0]
         alone = not (self.task.cfg.distilled_data or self.task.from_checkpoint)
-        if alone and not any((data / name).exists() for name in WRITTEN):
+        if alone and not tells_of_a_teacher(data):
             logger.warning(
-                f"--criterion seq_kd takes the targets of {data} for the teacher's text, and no "
-                "fairseq-kd command wrote that folder; if they are the references, nothing is "
-                "distilled: give the teacher's text with --distilled-data"
+                f"--criterion seq_kd takes the targets of {data} for the teacher's text, and "
+                "neither fairseq-kd binarise nor mix wrote that folder; if they are the "
+                "references, nothing is distilled: give the teacher's text with --distilled-data"
             )
 
     def by_hand(self, q: WholeBelief, y: Tensor) -> SmoothedNLL:

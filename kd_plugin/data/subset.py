@@ -18,6 +18,7 @@ from fairseq.utils import split_paths
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..files.names import MIX_NOTE, PAIRS_NOTE
 from . import dictionaries
 
 CHUNK = 1 << 16  # sentences that are hashed at once
@@ -52,6 +53,11 @@ def require_binarised(folder: str, source: str | None, target: str | None) -> No
                 f"{folder} lacks dict.{code}.txt, the dictionary that fairseq-preprocess wrote "
                 "beside the data; put it back"
             )
+
+
+def tells_of_a_teacher(folder: str) -> bool:
+    """Whether ``fairseq-kd`` binarise or mix, which read a teacher's text, wrote a data folder."""
+    return any(os.path.exists(os.path.join(folder, note)) for note in (PAIRS_NOTE, MIX_NOTE))
 
 
 def require_same_dictionaries(folder: str, task: Any, flag: str) -> None:

@@ -13,6 +13,7 @@ ENGINES = ("auto", "fairseq", "ctranslate2")  # of the search of generate
 COMPUTE_TYPES = ("float32", "int8")  # of its weights; --fp16 asks for float16
 QUANTIZATIONS = ("int8", "int16", "float16")  # of an exported student
 EXPORTS = ("fairseq", "ctranslate2")
+PAIRS_NOTE, MIX_NOTE = "corpus.json", "mix.json"  # of data folders that binarise and mix write
 CHECKPOINT_RULES = "last, average:K with K checkpoints, or best-bleu"
 
 

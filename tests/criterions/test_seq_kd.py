@@ -92,3 +92,6 @@ def test_text_that_no_command_wrote_may_be_the_references(
     assert words not in caplog.text
     seq_kd(data)
     assert caplog.text.count(words) == 1
+    (made / "corpus.json").rename(made / "fold.json")  # a part of the references, which fold cut
+    seq_kd(made)
+    assert caplog.text.count(words) == 2
