@@ -36,7 +36,8 @@ import torch
 
 from kd_plugin.corpus.decoding import Decoder, Search
 from kd_plugin.corpus.engine_ctranslate2 import CTranslate2Decoder, translator_of
-from kd_plugin.corpus.records import Record, pack
+from kd_plugin.corpus.generate import Work
+from kd_plugin.corpus.records import Record, unpack
 from kd_plugin.corpus.text import joined
 from kd_plugin.data.subset import read_subset
 from kd_plugin.models.outside import export_outside
@@ -82,6 +83,9 @@ class Contest:
             "fairseq float32": Decoder(task, self.models(), self.search, CPU),
             **{f"CTranslate2 {name}": self.converted(c) for name, c in PRECISIONS.items()},
         }
+        teacher = load_teacher(path, task, task.cfg.data)
+        self.work = Work(task, self.pairs, self.rows, teacher, self.search)
+        self.distinct = self.work.to_decode(self.rows)
         self.found: dict[str, Found] = {}
 
     def models(self) -> Any:
@@ -92,12 +96,10 @@ class Contest:
 
     def run(self, engine: str) -> float:
         """Seconds for all sentences, to compressed lines."""
-        return seconds(lambda: pack(self.decode(engine)))
-
-    def decode(self, engine: str) -> list[Record]:
-        found = self.decoders[engine].decode(self.pairs, self.rows)
-        self.found[engine] = found
-        return [{"id": row, "hypotheses": found[row]} for row in self.rows]
+        blocks: list[bytes] = []
+        took = seconds(lambda: blocks.append(self.work.block(self.rows, self.decoders[engine])[0]))
+        self.found[engine] = {line["id"]: line["hypotheses"] for line in unpack(blocks[0])}
+        return took
 
     def told(self) -> str:
         """Model and search, for a table."""
@@ -128,7 +130,7 @@ class Contest:
     def bare(self, compute: str) -> Callable[[], float]:
         """CTranslate2 alone, at its fastest batch: ids in, translations out, one call for all."""
         translator = translator_of(self.task, self.models()[0], CPU, compute)
-        sources = [[str(i) for i in self.pairs.src[row].tolist()] for row in self.rows]
+        sources = [[str(i) for i in self.pairs.src[row].tolist()] for row in self.distinct]
         longest = self.search.length_limit(max(map(len, sources)), 1024)
 
         def run(size: int) -> float:
@@ -152,10 +154,10 @@ class Contest:
             return translator.translate_batch(sources, **options)
 
         decoder.translator = SimpleNamespace(translate_batch=listen)
-        decoder.decode(self.pairs, self.rows)
+        decoder.decode(self.pairs, self.distinct)
         decoder.translator = translator
         again = sum(len(s) for s, options in calls if options["min_decoding_length"])
-        print(f"{engine} searches {again / len(self.rows):.1%} of the sentences twice\n")
+        print(f"{engine} searches {again / len(self.distinct):.1%} of the sentences twice\n")
 
         def run() -> None:
             for sources, options in calls:
@@ -250,7 +252,7 @@ def main() -> None:
     contests = [Contest(task, path, given) for path in given.checkpoints]
     first = contests[0]
     for engine in ENGINES:  # before a time is quoted
-        first.decode(engine)
+        first.run(engine)
     if first.same("CTranslate2 float32") < 0.999:
         raise SystemExit("the engines translate differently; no time is told")
     print(

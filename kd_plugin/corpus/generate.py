@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..files.shards import is_finished, shard_path, shard_rows, subset_name
 from ..files.whole import sha256
 from ..teachers.live import LiveTeacher
 from ..version import versions
-from .decoding import Search
+from .decoding import Search, text_of
 from .engines import Engine, decoder_of, modules_of, settle
 from .origin import origin_of
 from .records import ENDING, FORCED, Record, pack, unpack
@@ -88,7 +88,7 @@ def generate(
         settings["knnmt"] = _neighbours(task.cfg)
     if is_finished(path, settings):
         return f"{path} is complete: nothing to do"
-    work = _Work(task, pairs, rows, teacher, search)
+    work = Work(task, pairs, rows, teacher, search)
     decoder = decoder_of(chosen, task, teacher, search, device)
     with BlockWriter(path, settings) as writer:
         _write_blocks(writer, work, decoder, search.block_size)
@@ -105,7 +105,7 @@ def _neighbours(cfg: Any) -> dict[str, Any]:
     return {**told, "index_sha256": sha256(listed) if listed.is_file() else None}
 
 
-class _Work:
+class Work:
     """Which sentences are decoded, which repeat an earlier one, and which cannot be decoded."""
 
     def __init__(self, task: Any, pairs: Any, rows: range, teacher: LiveTeacher, search: Search):
@@ -170,12 +170,28 @@ class _Work:
             yield "best at the length limit"
         if is_repetitive(best["tokens"]):
             yield "best repetitive"
-        if best["text"] == self.task.src_dict.string(self.pairs.src[record["id"]]):
+        if self.copies(record["id"], best):
             yield "best copies its source"
+
+    def copies(self, row: int, hypothesis: Record) -> bool:
+        if self.pairs.src_sizes[row] != len(hypothesis["tokens"]):
+            return False
+        source = self.pairs.src[row].tolist()
+        return bool(text_of(self.task.src_dict, source) == hypothesis["text"])
+
+    def block(
+        self, rows: Sequence[int], decoder: Any, done: Callable[[int, int], None] | None = None
+    ) -> tuple[bytes, Counter[str]]:
+        """The compressed lines of ``rows``, and what the manifest counts of them."""
+        found = decoder.decode(self.pairs, self.to_decode(rows), done)
+        records = [self.record(row, found) for row in rows]
+        return pack(records), Counter(key for record in records for key in self.note(record))
 
 
 def is_repetitive(tokens: Sequence[int], longest: int = 4, times: int = 4) -> bool:
     """Whether some 1 to ``longest`` tokens stand ``times`` in a row (a definition of ours)."""
+    if len(tokens) - len(set(tokens)) < times - 1:
+        return False  # as most
     for n in range(1, longest + 1):
         run = 0
         for i in range(n, len(tokens)):
@@ -185,7 +201,7 @@ def is_repetitive(tokens: Sequence[int], longest: int = 4, times: int = 4) -> bo
     return False
 
 
-def _write_blocks(writer: BlockWriter, work: _Work, decoder: Any, size: int) -> None:
+def _write_blocks(writer: BlockWriter, work: Work, decoder: Any, size: int) -> None:
     done = len(writer.notes)
     if work.repeated:
         for block in writer.blocks():
@@ -195,10 +211,6 @@ def _write_blocks(writer: BlockWriter, work: _Work, decoder: Any, size: int) -> 
     progress = Progress(len(work.rows), min(done * size, len(work.rows)))
     for start in starts[done:]:
         rows = range(start, min(start + size, work.rows.stop))
-        wanted = work.to_decode(rows)
-        progress.add(len(rows) - len(wanted))
-        found = decoder.decode(work.pairs, wanted, progress.add)
-        records = [work.record(row, found) for row in rows]
-        note = Counter(key for record in records for key in work.note(record))
-        writer.write(pack(records), note)
+        progress.add(len(rows) - len(work.to_decode(rows)))
+        writer.write(*work.block(rows, decoder, progress.add))
     progress.close()

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,9 +20,10 @@ from fairseq.models.transformer import TransformerDecoderBase, TransformerEncode
 from fairseq_cli import generate as fairseq_generate
 
 from kd_plugin.commands import cli
-from kd_plugin.corpus.decoding import Decoder
-from kd_plugin.corpus.generate import is_repetitive
+from kd_plugin.corpus.decoding import Decoder, Search, record
+from kd_plugin.corpus.generate import Work, is_repetitive
 from kd_plugin.corpus.records import find_corpus, pack, read_corpus, unpack
+from kd_plugin.data.subset import read_subset
 from kd_plugin.files.blocks import read_manifest
 from kd_plugin.tasks import DistillationTask
 
@@ -282,6 +284,18 @@ def test_several_teachers(
 )
 def test_repetition(tokens: list[int], expected: bool) -> None:
     assert is_repetitive(tokens) is expected
+
+
+def test_a_copied_source_is_noticed(awkward: Path) -> None:
+    task = DistillationTask.of_data(str(awkward))
+    pairs = read_subset(task, str(awkward), "train")
+    work = Work(task, pairs, range(61), SimpleNamespace(max_positions=lambda: (50, 50)), Search())
+    for row in (0, 1, 5, 30):  # an empty one, and one of unknown words
+        source = pairs.src[row].tolist()
+        for tokens in (source, [4, *source], [4, *source[1:]]):
+            hypothesis = record(task.src_dict, tokens, -1.0, cap=50)
+            assert hypothesis["text"] == task.src_dict.string(torch.tensor(tokens))
+            assert work.copies(row, hypothesis) is (tokens == source)
 
 
 def test_blocks_are_lines_of_json() -> None:
