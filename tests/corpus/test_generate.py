@@ -289,7 +289,8 @@ def test_repetition(tokens: list[int], expected: bool) -> None:
 def test_a_copied_source_is_noticed(awkward: Path) -> None:
     task = DistillationTask.of_data(str(awkward))
     pairs = read_subset(task, str(awkward), "train")
-    work = Work(task, pairs, range(61), SimpleNamespace(max_positions=lambda: (50, 50)), Search())
+    reads: Any = SimpleNamespace(max_positions=lambda: (50, 50))
+    work = Work(task, pairs, range(61), reads, Search())
     for row in (0, 1, 5, 30):  # an empty one, and one of unknown words
         source = pairs.src[row].tolist()
         for tokens in (source, [4, *source], [4, *source[1:]]):
