@@ -20,7 +20,7 @@ from fairseq.models.transformer import TransformerDecoderBase, TransformerEncode
 from fairseq_cli import generate as fairseq_generate
 
 from kd_plugin.commands import cli
-from kd_plugin.corpus.decoding import Decoder, Search, record
+from kd_plugin.corpus.decoding import Decoder, Search, text_of
 from kd_plugin.corpus.generate import Work, is_repetitive
 from kd_plugin.corpus.records import find_corpus, pack, read_corpus, unpack
 from kd_plugin.data.subset import read_subset
@@ -294,9 +294,9 @@ def test_a_copied_source_is_noticed(awkward: Path) -> None:
     for row in (0, 1, 5, 30):  # an empty one, and one of unknown words
         source = pairs.src[row].tolist()
         for tokens in (source, [4, *source], [4, *source[1:]]):
-            hypothesis = record(task.src_dict, tokens, -1.0, cap=50)
-            assert hypothesis["text"] == task.src_dict.string(torch.tensor(tokens))
-            assert work.copies(row, hypothesis) is (tokens == source)
+            text = text_of(task.src_dict, tokens)
+            assert text == task.src_dict.string(torch.tensor(tokens))
+            assert work.copies(row, {"tokens": tokens, "text": text}) is (tokens == source)
 
 
 def test_blocks_are_lines_of_json() -> None:
