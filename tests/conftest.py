@@ -21,7 +21,13 @@ from . import support
 from .stored import cache
 
 SIZES = {"train": 150, "valid": 23, "test": 11}
-LONG = ("test_quickstart.py", "test_readme.py", "test_ranks.py", "test_training.py")
+LONG = (
+    "test_smoke.py",
+    "test_quickstart.py",
+    "test_readme.py",
+    "test_ranks.py",
+    "test_training.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

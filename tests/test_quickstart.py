@@ -67,7 +67,7 @@ def kill_on_the_way(output: Path, *flags: str) -> None:
     ("rule", "host"),
     [
         ("average:1", "compiled"),
-        ("last", "pure"),
+        pytest.param("last", "pure", marks=pytest.mark.slow),
         pytest.param("best-bleu", "compiled", marks=pytest.mark.slow),
     ],
     indirect=["host"],

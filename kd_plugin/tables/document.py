@@ -136,7 +136,10 @@ def provenance(table: Table) -> Grid:
         ["data", "", table.data, table.source],
         ["checkpoint", "", table.checkpoint, table.source],
     ]
+    told.append(("training text", table.noise or {}))
     rows.append(["teacher", "model", table.teacher.model, table.teacher.source])
+    if table.teacher.folds:
+        rows.append(["teacher", "folds", str(table.teacher.folds), table.teacher.source])
     told.append(("teacher", table.teacher.flags))
     for student in table.students.values():
         rows.append([f"student {student.label}", "model", student.model, student.source])

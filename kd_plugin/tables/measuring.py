@@ -8,10 +8,10 @@ from . import training
 from .flags import Flags, words
 from .steps import GATE, ROOT, Command, Step
 from .table import Row
-from .work import Text, Trained, Work
+from .work import Teachers, Text, Trained, Work
 
 SPEED = ("--beam", "--lenpen", "--max-len-a", "--max-len-b", "--max-tokens")
-DATA = ("data", "raw", "halves", "noise")  # kinds of steps that are nobody's share
+DATA = ("data", "raw", "halves", "folds", "noise")  # kinds of steps that are nobody's share
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Cell:
         return self.trained.step.title.removesuffix(": training")
 
 
-def record(work: Work, gold: Text, teacher: Trained, cell: Cell) -> tuple[Step, tuple[str, ...]]:
+def record(work: Work, gold: Text, teachers: Teachers, cell: Cell) -> tuple[Step, tuple[str, ...]]:
     """Translate the test sets, measure, and write a line of the ledger.
 
     Returns:
@@ -38,15 +38,16 @@ def record(work: Work, gold: Text, teacher: Trained, cell: Cell) -> tuple[Step, 
     """
     trained, measure = cell.trained, work.table.measure
     translated = translate(work, gold, cell)
-    after = [translated, trained.step, gold.step]
+    prepared = _prepared(work)
+    after = [translated, trained.step, prepared]
     told = {
         "table": work.table.name, "scale": work.scale.name, "data": work.data.name,
         "student": cell.student, "row": cell.row, "seed": str(cell.seed),
         "model": trained.folder, "rule": work.rule,
-        "references": f"{gold.step.folder}/references",
+        "references": f"{prepared.folder}/references",
     }  # fmt: skip
     if work.tells_origlang:
-        told["origlang"] = f"{gold.step.folder}/origlang"
+        told["origlang"] = f"{prepared.folder}/origlang"
     for name, wanted in (
         ("agreement", "fit" in measure or ("agreement" in measure and cell.what is not None)),
         ("fit", "fit" in measure),
@@ -54,7 +55,7 @@ def record(work: Work, gold: Text, teacher: Trained, cell: Cell) -> tuple[Step, 
         ("text", "text" in measure and not trained.text.extra),
     ):
         if wanted:
-            step = MEASURED[name](work, gold, teacher, cell)
+            step = MEASURED[name](work, gold, teachers, cell)
             after.append(step)
             told[name] = f"{step.folder}/{step.kind}.json"
     flags = [word for name, value in told.items() for word in (f"--{name}", value)]
@@ -75,6 +76,11 @@ def record(work: Work, gold: Text, teacher: Trained, cell: Cell) -> tuple[Step, 
     return work.add(
         "record", f"{cell.title}: scores", lambda own: [command], after, share=5
     ), needed
+
+
+def _prepared(work: Work) -> Step:
+    assert work.prepared is not None
+    return work.prepared
 
 
 def translate(work: Work, gold: Text, cell: Cell) -> Step:
@@ -103,40 +109,40 @@ def _search(work: Work, gold: Text, cell: Cell) -> tuple[Flags, list[Step]]:
     if cell.what and cell.what.datastore:
         # Keys of another model would be strangers to the one that decodes.
         wanted = work.table.stores[cell.what.datastore]
-        folder, step = training.store(work, cell.trained, wanted, gold)
+        folder, step = training.store(work, Teachers((cell.trained,)), wanted, gold)
         flags["--knnmt-datastore"] = (folder, cell.what.source)
         after.append(step)
     return flags, after
 
 
-def agreement(work: Work, gold: Text, teacher: Trained, cell: Cell) -> Step:
+def agreement(work: Work, gold: Text, teachers: Teachers, cell: Cell) -> Step:
     """How often teacher and student prefer the same word, on the valid set."""
-    command = ("fairseq-kd", "agreement", gold.folder, *_pair(teacher, cell))
+    command = ("fairseq-kd", "agreement", gold.folder, *_pair(teachers, cell))
     return work.add(
         "agreement",
         f"{cell.title}: agreement",
         lambda own: [(*command, "--json", f"{own}/agreement.json")],
-        (gold.step, teacher.step, cell.trained.step),
+        (gold.step, *teachers.steps, cell.trained.step),
     )
 
 
-def fit(work: Work, gold: Text, teacher: Trained, cell: Cell) -> Step:
+def fit(work: Work, gold: Text, teachers: Teachers, cell: Cell) -> Step:
     """Accuracy and NLL on the text that the model learnt."""
     text = cell.trained.text
-    command = ("fairseq-kd", "agreement", text.folder, *_pair(teacher, cell), "--subset", "train")
+    command = ("fairseq-kd", "agreement", text.folder, *_pair(teachers, cell), "--subset", "train")
     return work.add(
         "fit",
         f"{cell.title}: fit",
         lambda own: [(*command, "--too-long", "skip", "--json", f"{own}/fit.json")],
-        (text.step, teacher.step, cell.trained.step),
+        (text.step, *teachers.steps, cell.trained.step),
     )
 
 
-def _pair(teacher: Trained, cell: Cell) -> tuple[str, ...]:
-    return "--teacher", teacher.checkpoint, "--student", cell.trained.checkpoint
+def _pair(teachers: Teachers, cell: Cell) -> tuple[str, ...]:
+    return "--teacher", teachers.path, "--student", cell.trained.checkpoint
 
 
-def speed(work: Work, gold: Text, teacher: Trained, cell: Cell) -> Step:
+def speed(work: Work, gold: Text, teachers: Teachers, cell: Cell) -> Step:
     """Of the main way of decoding, on the first test set."""
     given = next(iter(work.table.decoding.values()))
     own_flags, after = _search(work, gold, cell)
@@ -152,7 +158,7 @@ def speed(work: Work, gold: Text, teacher: Trained, cell: Cell) -> Step:
     )
 
 
-def text(work: Work, gold: Text, teacher: Trained, cell: Cell) -> Step:
+def text(work: Work, gold: Text, teachers: Teachers, cell: Cell) -> Step:
     """What the training targets are like."""
     learnt = cell.trained.text
     command = ("fairseq-kd", "describe", learnt.folder)
@@ -164,7 +170,7 @@ def text(work: Work, gold: Text, teacher: Trained, cell: Cell) -> Step:
     )
 
 
-def gate(work: Work, gold: Text, teacher: Trained, baseline: Cell, doubled: Cell | None) -> Step:
+def gate(work: Work, gold: Text, teachers: Teachers, baseline: Cell, doubled: Cell | None) -> Step:
     """What must hold before other students like the baseline's are trained."""
     wanted, first = work.table.gates, next(iter(work.table.decoding))
     assert wanted is not None
@@ -172,15 +178,15 @@ def gate(work: Work, gold: Text, teacher: Trained, baseline: Cell, doubled: Cell
     if doubled is not None:
         texts["doubled"] = doubled
     if wanted.teacher is not None:
-        texts["teacher"] = Cell("", "teacher", work.table.teacher.seed, teacher, None)
+        texts["teacher"] = Cell("", "teacher", work.table.teacher.seed, teachers.models[0], None)
     steps = {name: translate(work, gold, cell) for name, cell in texts.items()}
-    flags = ["--references", f"{gold.step.folder}/references"]
+    flags = ["--references", f"{_prepared(work).folder}/references"]
     for name, step in steps.items():
         flags += [f"--{name}", f"{step.folder}/{first}"]
     if wanted.memorised is not None:
         on_gold = replace(baseline, trained=replace(baseline.trained, text=gold))
         for name, made in (("train", fit), ("valid", agreement)):
-            steps[name] = made(work, gold, teacher, on_gold)
+            steps[name] = made(work, gold, teachers, on_gold)
             flags += [f"--{name}", f"{steps[name].folder}/{steps[name].kind}.json"]
     for name, bound in (
         ("gain", wanted.gain), ("above", wanted.teacher), ("within", wanted.memorised),

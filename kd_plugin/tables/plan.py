@@ -15,7 +15,7 @@ from . import measuring, texts, training
 from .measuring import Cell, record
 from .steps import Step
 from .table import Scale, Table
-from .work import Data, Model, Text, Trained, Work
+from .work import Data, Model, Teachers, Text, Work
 
 TEACHER = "teacher"  # the row of the teacher itself
 
@@ -90,21 +90,20 @@ def compile_table(
         InputError: what the table says cannot be done.
     """
     work, count = Work(table, scale, data, models), seeds or scale.seeds
-    prepared = texts.prepare(work)
-    gold = Text(f"{prepared.folder}/data/bin", prepared)
-    teacher = training.train_teacher(work, gold)
+    gold = texts.prepare(work)
+    teachers = training.train_teachers(work, gold)
     runs: list[Run] = []
 
     def run(cell: Cell) -> None:
-        step, needed = record(work, gold, teacher, cell)
+        step, needed = record(work, gold, teachers, cell)
         steps = work.needed(step.folder)
         own = cell.trained.step.folder
         runs.append(Run(cell.student, cell.row, cell.seed, step.folder, own, steps, needed))
 
-    run(Cell("", TEACHER, table.teacher.seed, teacher, None))
+    run(Cell("", TEACHER, table.teacher.seed, teachers.models[0], None))
     gates = {}
     for name in work.students if table.gates else ():
-        gates[name] = _gate(work, gold, teacher, name)
+        gates[name] = _gate(work, gold, teachers, name)
     for seed in range(1, count + 1):
         for row in table.rows.values():
             if row.later is not None or seed > (row.seeds or seed):
@@ -113,14 +112,14 @@ def compile_table(
                 if name not in work.students:
                     continue
                 work.gate = gates.get(name)
-                trained = training.train(work, gold, teacher, row, table.students[name], seed)
+                trained = training.train(work, gold, teachers, row, table.students[name], seed)
                 work.gate = None
                 run(Cell(name, row.name, seed, trained, row))
     steps = tuple(work.steps.values())
     return Plan(table.name, scale.name, data.name, count, steps, tuple(runs))
 
 
-def _gate(work: Work, gold: Text, teacher: Trained, student: str) -> str:
+def _gate(work: Work, gold: Text, teachers: Teachers, student: str) -> str:
     """The folder of the step behind which a student's rows stand."""
     table, cells = work.table, dict[str, Cell]()
     doubled = table.gates.doubled if table.gates else None
@@ -128,7 +127,7 @@ def _gate(work: Work, gold: Text, teacher: Trained, student: str) -> str:
         doubled = None
     for name in filter(None, (table.baseline, doubled)):
         row = table.rows[name]
-        trained = training.train(work, gold, teacher, row, table.students[student], 1)
+        trained = training.train(work, gold, teachers, row, table.students[student], 1)
         cells[name] = Cell(student, name, 1, trained, row)
     twice = cells[doubled] if doubled else None
-    return measuring.gate(work, gold, teacher, cells[table.baseline], twice).folder
+    return measuring.gate(work, gold, teachers, cells[table.baseline], twice).folder

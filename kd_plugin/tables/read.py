@@ -69,6 +69,7 @@ def parse_table(given: dict[str, Any], name: str, where: str) -> Table:
         source=source,
         data=given["data"],
         halves=given.get("halves", False),
+        noise=_optional(given, "noise", source, where),
         checkpoint=given.get("checkpoint", "last"),
         baseline=given["baseline"],
         measure=tuple(given.get("measure", ())),
@@ -99,6 +100,8 @@ def parse_table(given: dict[str, Any], name: str, where: str) -> Table:
                         f"{', '.join(known)}"
                     )
     _check_references(table, where)
+    if table.teacher.folds:
+        _check_folds(table, where)
     return table
 
 
@@ -143,7 +146,7 @@ def _teacher(given: Mapping[str, Any], source: str, where: str) -> Teacher:
     check_keys(given, TEACHER, ("model",), where)
     source = given.get("from", source)
     flags = read_flags(given.get("flags", {}), source, f"{where}.flags")
-    return Teacher(given["model"], flags, given.get("seed", 1), source)
+    return Teacher(given["model"], flags, given.get("seed", 1), given.get("folds"), source)
 
 
 def _student(name: str, given: Any, source: str, where: str) -> Student:
@@ -341,4 +344,31 @@ def _check_references(table: Table, where: str) -> None:
             raise InputError(
                 f"{where}: corpora.{corpus.name} has the part extra, of sources that have no "
                 "reference; say halves: true, which cuts the training set in two"
+            )
+
+
+def _check_folds(table: Table, where: str) -> None:
+    """What teachers of folds cannot do."""
+    own = "says teacher.folds, and so has a teacher for each fold"
+    if table.halves:
+        raise InputError(f"{where} {own}; leave out halves, or folds")
+    if table.gates and table.gates.memorised is not None:
+        raise InputError(f"{where} {own}, asked about what it never saw; leave out gates.memorised")
+    for name, student in table.students.items():
+        if student.noise is not None:
+            raise InputError(
+                f"{where} {own}; the folds of damaged text are others: leave out students.{name}."
+                "noise, or folds"
+            )
+    for name, row in table.rows.items():
+        if row.teacher:
+            raise InputError(
+                f"{where} {own}; rows.{name} has teacher: live, which knows no folds: give store, "
+                "with a cache"
+            )
+    for name, store in table.stores.items():
+        if store.kind != "cache" or "--features" in store.flags:
+            raise InputError(
+                f"{where} {own}; the states of stores.{name} are of one model each: give cache "
+                "without --features"
             )

@@ -39,6 +39,7 @@ CHECKPOINT: Rule = (
     "last, best-bleu or average:K",
     lambda value: isinstance(value, str) and RULE.fullmatch(value) is not None,
 )
+FOLDS: Rule = ("a whole number, 2 or more", lambda value: SIZE[1](value) and value > 1)
 
 
 def _is_map(value: Any) -> bool:
@@ -51,6 +52,7 @@ KEYS: dict[str, Rule] = {
     "from": TEXT,
     "data": TEXT,
     "halves": YES,
+    "noise": MAPPING,
     "checkpoint": CHECKPOINT,
     "baseline": TEXT,
     "measure": (
@@ -73,7 +75,9 @@ NUMBER: Rule = ("a number", is_number)
 GATES: dict[str, Rule] = {
     "doubled": TEXT, "gain": NUMBER, "teacher": NUMBER, "memorised": NUMBER,
 }  # fmt: skip
-TEACHER: dict[str, Rule] = {"model": TEXT, "flags": MAPPING, "seed": SIZE, "from": TEXT}
+TEACHER: dict[str, Rule] = {
+    "model": TEXT, "flags": MAPPING, "seed": SIZE, "folds": FOLDS, "from": TEXT,
+}  # fmt: skip
 STUDENT: dict[str, Rule] = {
     "model": TEXT, "flags": MAPPING, "noise": MAPPING, "label": TEXT, "from": TEXT,
 }  # fmt: skip

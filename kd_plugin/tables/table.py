@@ -10,9 +10,12 @@ from .flags import Flags
 
 @dataclass(frozen=True)
 class Teacher:
+    """One model; with ``folds`` K of them, each trained on all folds of the gold but one."""
+
     model: str
     flags: Flags
     seed: int
+    folds: int | None
     source: str
 
 
@@ -140,6 +143,7 @@ class Table:
     source: str
     data: str
     halves: bool
+    noise: Flags | None  # of the text that teacher and students learn
     checkpoint: str
     baseline: str
     measure: tuple[str, ...]  # of :data:`.measures.STEPS`

@@ -5,12 +5,13 @@ from __future__ import annotations
 from ..errors import InputError
 from .flags import Flags, words
 from .steps import ROOT, Command, Step
-from .table import Corpus, Student
-from .work import Text, Trained, Work
+from .table import Corpus
+from .taught import Lesson, taught
+from .work import Teachers, Text, Work
 
 
-def prepare(work: Work) -> Step:
-    """Clean, cut and binarise; the references of all test sets in one file."""
+def prepare(work: Work) -> Text:
+    """Clean, cut and binarise, and damage; the references of all test sets in one file."""
     data, scale, origin = work.data, work.scale, work.data.origin
     after: tuple[Step, ...] = ()
     if work.table.halves:
@@ -38,7 +39,9 @@ def prepare(work: Work) -> Step:
             made.append((f"{ROOT}/scripts/pool.sh", f"{own}/{name}", *files))
         return made
 
-    return work.add("data", f"data: {data.name}", commands, after, dict(data.cfg), share=20)
+    step = work.add("data", f"data: {data.name}", commands, after, dict(data.cfg), share=20)
+    work.prepared = step
+    return damaged(work, Text(f"{step.folder}/data/bin", step), work.table.noise, "all")
 
 
 def _halves(work: Work) -> Step:
@@ -60,20 +63,20 @@ def _halves(work: Work) -> Step:
     return work.add("halves", f"halves of {data.name}", commands, after)
 
 
-def text_of(work: Work, gold: Text, student: Student) -> Text:
-    """The data of a student: damaged where the table says so."""
-    if student.noise is None:
-        return gold
-    flags = tuple(words(student.noise))
+def damaged(work: Work, text: Text, noise: Flags | None, whose: str) -> Text:
+    """A training set with noise, where there is some."""
+    if noise is None:
+        return text
+    flags = tuple(words(noise))
 
     def commands(own: str) -> list[Command]:
-        return [("fairseq-kd", "noise", gold.folder, *flags, "--output", f"{own}/bin")]
+        return [("fairseq-kd", "noise", text.folder, *flags, "--output", f"{own}/bin")]
 
-    step = work.add("noise", f"noise for {student.label}", commands, (gold.step,))
+    step = work.add("noise", f"noise for {whose}", commands, (text.step,))
     return Text(f"{step.folder}/bin", step)
 
 
-def corpus(work: Work, teacher: Trained, recipe: Corpus, base: Text) -> Text:
+def corpus(work: Work, teachers: Teachers, recipe: Corpus, base: Text) -> Text:
     """A training set that a recipe makes of gold and teacher text.
 
     Raises:
@@ -84,21 +87,21 @@ def corpus(work: Work, teacher: Trained, recipe: Corpus, base: Text) -> Text:
         raise InputError(
             f"corpora.{recipe.name} has the part extra alone; give it beside gold or teacher"
         )
-    text = _joined(work, teacher, recipe, base, plain)
+    text = _joined(work, teachers, recipe, base, plain)
     if len(plain) == len(recipe.parts):
         return text
-    return _with_extra(work, teacher, recipe, base, text)
+    return _with_extra(work, teachers, recipe, base, text)
 
 
 def _joined(
-    work: Work, teacher: Trained, recipe: Corpus, base: Text, parts: tuple[str, ...]
+    work: Work, teachers: Teachers, recipe: Corpus, base: Text, parts: tuple[str, ...]
 ) -> Text:
     """One training set of gold and the teacher's text of the same sources."""
     if parts == ("gold",):
         return base
     made, after = "", [base.step]
     if any(part.startswith("teacher") for part in parts):
-        made, step = _hypotheses(work, teacher, recipe, base, "train")
+        made, step = _hypotheses(work, teachers, recipe, base, "train")
         after.append(step)
     pairs = tuple(words(recipe.pairs))
     if parts == ("teacher",):
@@ -112,9 +115,9 @@ def _joined(
     return Text(f"{text.folder}/bin", text)
 
 
-def _with_extra(work: Work, teacher: Trained, recipe: Corpus, base: Text, text: Text) -> Text:
+def _with_extra(work: Work, teachers: Teachers, recipe: Corpus, base: Text, text: Text) -> Text:
     """Behind a training set, the teacher's text of the sources without reference."""
-    made, step = _hypotheses(work, teacher, recipe, base, work.extra)
+    made, step = _hypotheses(work, teachers, recipe, base, work.extra)
     binarise = ("fairseq-kd", "binarise", made, base.folder, "--subset", work.extra)
     pairs = tuple(words(recipe.pairs))
 
@@ -132,19 +135,16 @@ def _with_extra(work: Work, teacher: Trained, recipe: Corpus, base: Text, text: 
 
 
 def _hypotheses(
-    work: Work, teacher: Trained, recipe: Corpus, base: Text, subset: str
+    work: Work, teachers: Teachers, recipe: Corpus, base: Text, subset: str
 ) -> tuple[str, Step]:
     """The teacher's hypotheses of a subset, filtered and selected."""
-    what, given = f"{recipe.name} ({subset})", ("--subset", subset)
-    flags = tuple(words(recipe.generate, work.scale.flags.get("generate", {})))
-    command = ("fairseq-kd", "generate", base.folder, "--path", teacher.checkpoint, *given, *flags)
-    step = work.add(
-        "generate",
-        f"teacher's text {what}",
-        lambda own: [(*command, "--output", f"{own}/corpus")],
-        (base.step, teacher.step),
-        share=40,
+    what, flags = (
+        f"{recipe.name} ({subset})",
+        recipe.generate | work.scale.flags.get("generate", {}),
     )
+    title = f"teacher's text {what}"
+    lesson = Lesson("generate", "corpus", (subset,), flags, title, share=40)
+    _, step = taught(work, teachers, base, lesson)
     for name, chosen in (("filter", recipe.filter), ("select", recipe.select)):
         if chosen is not None:
             step = _derived(work, name, chosen, base, step, subset, what)

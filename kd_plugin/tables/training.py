@@ -10,7 +10,8 @@ from . import texts
 from .flags import words
 from .steps import ROOT, Command, Step
 from .table import Row, Store, Student
-from .work import Model, Text, Trained, Work
+from .taught import Lesson, folds_of, taught
+from .work import Model, Teachers, Text, Trained, Work
 
 BEST_BLEU = (
     "--eval-bleu", "--eval-bleu-remove-bpe", "sentencepiece", "--eval-bleu-args", '{"beam":5}',
@@ -18,39 +19,49 @@ BEST_BLEU = (
 )  # fmt: skip
 
 
-def train_teacher(work: Work, gold: Text) -> Trained:
+def train_teachers(work: Work, gold: Text) -> Teachers:
+    """The teacher, or one for each fold of the gold."""
     teacher = work.table.teacher
     model = work.models[work.scale.models.get("teacher", teacher.model)]
     flags = tuple(words(teacher.flags, work.scale.flags.get("teacher", {})))
-    return _train(work, "teacher", gold, model, flags, teacher.seed, share=80)
+    reads = {"teacher": gold}
+    if teacher.folds:
+        parts = folds_of(work, gold, teacher.folds)
+        reads = {f"teacher of fold {fold}": seen for fold, (seen, _) in enumerate(parts)}
+    trained = (
+        _train(work, title, text, model, flags, teacher.seed, share=80)
+        for title, text in reads.items()
+    )
+    return Teachers(tuple(trained), bool(teacher.folds))
 
 
 def train(
-    work: Work, gold: Text, teacher: Trained, row: Row, student: Student, seed: int
+    work: Work, gold: Text, teachers: Teachers, row: Row, student: Student, seed: int
 ) -> Trained:
     """A student of a row."""
-    base = texts.text_of(work, gold, student)
+    base = texts.damaged(work, gold, student.noise, student.label)
     text = base
     if row.text:
-        text = texts.corpus(work, teacher, work.table.corpora[row.text], base)
-    flags, after = [], []
+        text = texts.corpus(work, teachers, work.table.corpora[row.text], base)
+    flags: list[str] = []
+    after: list[Step] = []
     if row.method:
         flags += ["--criterion", row.method]
     if row.teacher:
-        flags += ["--teacher-path", teacher.checkpoint]
-        after.append(teacher.step)
+        flags += ["--teacher-path", teachers.path]
+        after += teachers.steps
     if row.store:
-        folder, step = store(work, teacher, work.table.stores[row.store], text)
+        folder, step = store(work, teachers, work.table.stores[row.store], text)
         flags += ["--teacher-store", folder]
         after.append(step)
     if row.distilled:
-        distilled = texts.corpus(work, teacher, work.table.corpora[row.distilled], base)
+        distilled = texts.corpus(work, teachers, work.table.corpora[row.distilled], base)
         flags += ["--distilled-data", distilled.folder]
         after.append(distilled.step)
     if text.extra:
         flags += ["--upsample-primary", "1"]
     if row.start:
-        start = train(work, gold, teacher, work.table.rows[row.start], student, seed)
+        start = train(work, gold, teachers, work.table.rows[row.start], student, seed)
         flags += ["--finetune-from-model", start.checkpoint]
         after.append(start.step)
     scaled = work.scale.flags.get("student", {})
@@ -61,22 +72,16 @@ def train(
     return _train(work, title, text, model, tuple(flags), seed, after)
 
 
-def store(work: Work, teacher: Trained, wanted: Store, text: Text) -> tuple[str, Step]:
+def store(work: Work, teachers: Teachers, wanted: Store, text: Text) -> tuple[str, Step]:
     """What the teacher believes about a training set, or its nearest states there."""
-    reads = ("--subset", "train,train1,valid" if text.extra else "train,valid")
+    subsets = ("train", "train1", "valid") if text.extra else ("train", "valid")
     kind = "cache" if wanted.kind == "cache" else "datastore"
-    flags = tuple(words(wanted.datastore if wanted.kind == "neighbours" else wanted.flags))
-    command = ("fairseq-kd", kind, text.folder, "--path", teacher.checkpoint, *reads, *flags)
-    step = work.add(
-        kind,
-        f"{kind} {wanted.name}",
-        lambda own: [(*command, "--output", f"{own}/{kind}")],
-        (text.step, teacher.step),
-        share=20,
-    )
-    folder = f"{step.folder}/{kind}"
+    flags = wanted.datastore if wanted.kind == "neighbours" else wanted.flags
+    lesson = Lesson(kind, kind, subsets, flags, f"{kind} {wanted.name}", share=20)
+    folder, step = taught(work, teachers, text, lesson)
     if wanted.kind != "neighbours":
         return folder, step
+    reads = ("--subset", ",".join(subsets))
     search = ("fairseq-kd", "neighbours", folder, *reads, *words(wanted.flags))
     title = f"neighbours {wanted.name}"
     found = work.add(

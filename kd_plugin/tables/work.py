@@ -63,6 +63,23 @@ class Trained:
         return f"{self.step.folder}/model"
 
 
+@dataclass(frozen=True)
+class Teachers:
+    """The teacher; with ``folds`` one for each fold of the gold, trained on the others."""
+
+    models: tuple[Trained, ...]
+    folds: bool = False
+
+    @property
+    def path(self) -> str:
+        """All of them, as one ensemble: of text that none has seen."""
+        return ":".join(model.checkpoint for model in self.models)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(model.step for model in self.models)
+
+
 @dataclass
 class Work:
     """A table, what it runs on, and the steps so far."""
@@ -72,6 +89,7 @@ class Work:
     data: Data
     models: Mapping[str, Model]
     steps: dict[str, Step] = field(default_factory=dict)  # by folder
+    prepared: Step | None = None  # has the references of the test sets
     gate: str | None = None  # folder of the step that new trainings wait for
 
     @property

@@ -10,7 +10,7 @@ import pytest
 
 from kd_plugin.errors import InputError
 from kd_plugin.tables.plan import Plan, compile_table
-from kd_plugin.tables.steps import Step
+from kd_plugin.tables.steps import Command, Step
 from kd_plugin.tables.table import Scale
 from kd_plugin.tables.work import Data, Model
 
@@ -31,7 +31,10 @@ def training(found: Plan, row: str, student: str = "small", seed: int = 1) -> St
 
 
 def flag(step: Step, name: str) -> str:
-    command = step.commands[0]
+    return flag_of(step.commands[0], name)
+
+
+def flag_of(command: Command, name: str) -> str:
     return command[command.index(name) + 1]
 
 
@@ -133,6 +136,48 @@ def test_damaged_text_is_damaged_before_the_teacher_reads_it() -> None:
     generated = {step.commands[0][2] for step in of_kind(found, "generate")}
     assert f"{noise.folder}/bin" in generated
     assert training(found, "none", "tiny").commands[0][1] == f"{noise.folder}/bin"
+
+
+def test_damaged_text_is_everyones() -> None:
+    found = plan(noise={"--delete": 0.1})
+    (noise,), (data,) = of_kind(found, "noise"), of_kind(found, "data")
+    assert noise.commands[0][2:5] == (f"{data.folder}/data/bin", "--delete", "0.1")
+    for title in ("teacher", "none, small, seed 1"):
+        step = next(step for step in found.steps if step.title == f"{title}: training")
+        assert step.commands[0][1] == f"{noise.folder}/bin"
+    assert flag(of_kind(found, "record")[0], "--references") == f"{data.folder}/references"
+
+
+def test_each_fold_is_taught_by_the_teacher_that_never_saw_it() -> None:
+    rows = {"none": {}, "seq": {"text": "kd"}, "both": {
+        "method": "word_kd", "store": "top", "text": "kd"}}  # fmt: skip
+    stores = {"top": {"cache": {"--top-k": 8}}}
+    found = plan(teacher__folds=2, rows=rows, stores=stores, published=[])
+    gold, distilled = (step.folder for step in of_kind(found, "folds"))
+    teachers = [step for step in found.steps if step.title.startswith("teacher of fold")][:2]
+    seen = [step.commands[0][1] for step in teachers]
+    assert seen == [f"{gold}/folds/0/seen", f"{gold}/folds/1/seen"]
+    paths = [f"{step.folder}/model/checkpoint_last.pt" for step in teachers]
+    corpora, stores_of = of_kind(found, "merge")
+    for kind, folds, flags, merged in (
+        ("generate", gold, "--corpora", corpora), ("cache", distilled, "--stores", stores_of),
+    ):  # fmt: skip
+        asked = [step.commands[0] for step in of_kind(found, kind)]
+        assert [(c[2], flag_of(c, "--path"), flag_of(c, "--subset")) for c in asked] == [
+            (f"{folds}/folds/{fold}/unseen", path, "train") for fold, path in enumerate(paths)
+        ]
+        merge = merged.commands[0]
+        assert [*merge[3:6]] == ["--trained-on", *seen]
+        parts = merge[merge.index(flags) + 1 : merge.index("--output")]
+        assert [*parts] == [flag_of(command, "--output") for command in asked]
+    whole = stores_of.commands[1]  # of the valid set, which no teacher saw
+    assert (flag_of(whole, "--path"), flag_of(whole, "--subset")) == (":".join(paths), "valid")
+    assert flag_of(whole, "--output") == flag_of(stores_of.commands[0], "--output")
+    assert flag(training(found, "both"), "--teacher-store") == flag_of(whole, "--output")
+    text = next(step for step in of_kind(found, "text"))
+    assert text.commands[0][2] == flag_of(corpora.commands[0], "--output")
+    assert training(found, "seq").commands[0][1] == f"{text.folder}/bin"
+    assert len([run for run in found.runs if run.row == "teacher"]) == 1
 
 
 def test_sources_without_reference() -> None:

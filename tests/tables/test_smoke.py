@@ -1,6 +1,6 @@
 """Whole tables at scale smoke, from raw text to their pages; the toy's, killed on the way.
 
-tests/test_quickstart.py runs the toy's for every change; a paper's takes four minutes and more.
+For every change run one paper's, here, and the toy's (tests/test_quickstart.py).
 """
 
 from __future__ import annotations
@@ -60,6 +60,12 @@ def require_filled(output: Path, table: str) -> None:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of all tables, which have the data and the teacher in common."""
     return tmp_path_factory.mktemp("tables")
+
+
+@pytest.mark.parametrize("host", ["pure"], indirect=True)  # the quickstart has the compiled one
+def test_a_papers_table_from_raw_text_to_its_page(host: str, tmp_path: Path) -> None:
+    assert start(tmp_path, "wang_2021").wait() == 0
+    require_filled(tmp_path, "wang_2021")
 
 
 @pytest.mark.slow
