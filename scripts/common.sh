@@ -25,11 +25,16 @@ die() {
     exit 1
 }
 
+# The error of one line at the end of a log file, if there is one.
+error_line() {
+    tail -n 15 "$1" | grep -E '^[A-Za-z0-9_. -]+: error: ' | tail -n 1
+}
+
 # Stop with what a log file says at its end: die_with LOG MESSAGE. An error of one line is all that is told.
 die_with() {
     local log="$1" said
     shift
-    said="$(tail -n 15 "$log" | grep -E '^[A-Za-z0-9_.-]+: error: ' | tail -n 1)" || true
+    said="$(error_line "$log")" || true
     [ -z "$said" ] || die "$*: ${said#*: error: }; the whole log: $log"
     echo "--- the end of $log:" >&2
     tail -n 15 "$log" | cut -c 1-300 >&2

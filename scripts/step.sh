@@ -64,7 +64,7 @@ if [ -n "$job" ]; then
 fi
 if ! child bash "$folder/run.sh" >> "$folder/log" 2>&1; then
     [ -z "$job" ] || sleep 1 # for a signal that reached the child first
-    fail "$({ grep 'error: ' "$folder/log" || tail -n 1 "$folder/log"; } | tail -n 1)"
+    fail "$(error_line "$folder/log" || tail -n 1 "$folder/log")"
     die_with "$folder/log" "$(sed -n '1s/^# //p' "$folder/run.sh") failed"
 fi
 echo "$SECONDS" > "$folder/complete.partial"

@@ -126,9 +126,10 @@ def test_a_step_that_is_done_is_not_done_again(tmp_path: Path) -> None:
     assert (tmp_path / "count").read_text() == "once\n"
     failed = step("steps/train-b", tmp_path)
     assert failed.returncode == 1
-    assert "step.sh: error: the step train-b failed; the whole log: steps/train-b/log" in (
-        failed.stderr
-    )
+    told = "step.sh: error: the step train-b failed: no such word; the whole log: steps/train-b/log"
+    assert failed.stderr == f"{told}\n"
+    said = (tmp_path / "steps" / "train-b" / "failed").read_text()
+    assert said == "it says: error: no such word\n"
     assert "has no run.sh; write it with fairseq-kd plan" in step("gone", tmp_path).stderr
 
 
