@@ -123,7 +123,8 @@ tell_killed() {
         echo "${said:-its job ended without a word}" > "$step/failed"
     done < <(awk '/^ *Error in rule / { name = $4; sub(/:$/, "", name); said[name] = "" }
         name != "" && /^ *message: / && said[name] == "" {
-            sub(/^ *message: /, ""); sub(/ *(Detailed failure|For further).*/, ""); said[name] = $0 }
+            sub(/^ *message: /, ""); sub(/ *(Detailed failure|For further).*/, "")
+            said[name] = $0 == "None" ? "" : $0 }
         END { for (name in said) print name "\t" said[name] }' "$folder/snakemake.log")
 }
 

@@ -254,6 +254,7 @@ Error in rule train-b:
     message: SLURM-job '9' failed, SLURM status is: 'CANCELLED'. Detailed failure (no).For further
     jobid: 2
 Error in rule train-d:
+    message: None
     jobid: 3
 Error in rule data-a:
     message: told by the step, too
