@@ -4,13 +4,15 @@ For the first checkpoint: the driver of ``fairseq-kd generate`` with each engine
 compressed lines of a corpus, against fairseq's search at its fastest batch and against bare calls
 of CTranslate2 at its fastest. For each checkpoint: BLEU, size as exported, and speed, by engine and
 precision. Everything is interleaved, on one thread pinned to one core; seconds are the processor's,
-so that other work on the machine counts little.
+so that other work on the machine counts little. With --wall, for an idle machine, they are the
+clock's, still with one thread for the model, but on any core: what our driver does meanwhile on
+another one costs no time then.
 
 The ratios replace the part `decoding` of FILE (default: benchmarks/results.json), from which
 `python -m benchmarks.tables` writes docs/benchmarks.md; the rest is printed.
 
 usage: python -m benchmarks.decoding DATA CHECKPOINT... --references FILE [--beam 5 ...]
-                                     [--results FILE]
+                                     [--wall] [--results FILE]
 
   python -m benchmarks.decoding mine/bin mine/teacher/checkpoint_best.pt \\
       mine/word_kd/checkpoint_last.pt --references mine/text/raw/test.en
@@ -23,6 +25,7 @@ import contextlib
 import io
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -34,12 +37,13 @@ import ctranslate2
 import sacrebleu
 import torch
 
-from kd_plugin.corpus.decoding import Decoder, Search
+from kd_plugin.corpus.decoding import Decoder, Found, Search
 from kd_plugin.corpus.engine_ctranslate2 import CTranslate2Decoder, translator_of
-from kd_plugin.corpus.generate import Work
-from kd_plugin.corpus.records import Record, unpack
+from kd_plugin.corpus.generate import Work, write_blocks
+from kd_plugin.corpus.records import unpack
 from kd_plugin.corpus.text import joined
 from kd_plugin.data.subset import read_subset
+from kd_plugin.files.blocks import BlockWriter
 from kd_plugin.models.outside import export_outside
 from kd_plugin.models.weights import export
 from kd_plugin.tasks.distillation import DistillationTask
@@ -52,7 +56,6 @@ FAIRSEQ = (500, 1000, 2000, 4000)  # source tokens in a batch
 BARE = (128, 256, 512, 1024, 2048)
 PRECISIONS = {"float32": "float32", "int8": "int8_float32"}
 ENGINES = ("fairseq float32", *(f"CTranslate2 {precision}" for precision in PRECISIONS))
-Found = dict[int, list[Record]]
 
 
 def arguments() -> argparse.Namespace:
@@ -67,6 +70,7 @@ def arguments() -> argparse.Namespace:
     add("--max-len-b", type=int, default=10)
     add("--sentences", type=int, default=3000, help="the first ones of the subset")
     add("--repetitions", type=int, default=5)
+    add("--wall", action="store_true", help="on an idle machine: the clock's seconds")
     add("--results", type=Path, default=RESULTS)
     return parser.parse_args()
 
@@ -87,6 +91,9 @@ class Contest:
         self.work = Work(task, self.pairs, self.rows, teacher, self.search)
         self.distinct = self.work.to_decode(self.rows)
         self.found: dict[str, Found] = {}
+        self.seconds = partial(
+            seconds, clock=time.perf_counter if given.wall else time.process_time
+        )
 
     def models(self) -> Any:
         return load_teacher(self.path, self.task, self.task.cfg.data).models
@@ -96,9 +103,14 @@ class Contest:
 
     def run(self, engine: str) -> float:
         """Seconds for all sentences, to compressed lines."""
-        blocks: list[bytes] = []
-        took = seconds(lambda: blocks.append(self.work.block(self.rows, self.decoders[engine])[0]))
-        self.found[engine] = {line["id"]: line["hypotheses"] for line in unpack(blocks[0])}
+        decoder, size = self.decoders[engine], self.search.block_size
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            BlockWriter(Path(folder) / "corpus", {}) as writer,
+        ):
+            took = self.seconds(lambda: write_blocks(writer, self.work, decoder, size))
+            lines = [line for block in writer.blocks() for line in unpack(block)]
+        self.found[engine] = {line["id"]: line["hypotheses"] for line in lines}
         return took
 
     def told(self) -> str:
@@ -134,7 +146,7 @@ class Contest:
         longest = self.search.length_limit(max(map(len, sources)), 1024)
 
         def run(size: int) -> float:
-            return seconds(
+            return self.seconds(
                 lambda: translator.translate_batch(
                     sources, beam_size=self.search.beam, max_batch_size=size, batch_type="tokens",
                     max_decoding_length=longest, max_input_length=0, return_scores=True,
@@ -161,9 +173,10 @@ class Contest:
 
         def run() -> None:
             for sources, options in calls:
-                translator.translate_batch(sources, **options)
+                for answer in translator.translate_batch(sources, **options):
+                    answer.result()
 
-        return lambda: seconds(run)
+        return lambda: self.seconds(run)
 
 
 def told(values: Sequence[float], digits: int = 3) -> str:
@@ -247,7 +260,7 @@ def models(contests: Sequence[Contest], references: Path | None, repetitions: in
 def main() -> None:
     """Print the tables as Markdown."""
     given = arguments()
-    pin()
+    pin(one_core=not given.wall)
     task = DistillationTask.of_data(given.data)
     contests = [Contest(task, path, given) for path in given.checkpoints]
     first = contests[0]

@@ -30,19 +30,19 @@ PACKAGES = (
 )
 
 
-def pin() -> None:
-    """Stay on one core, with one thread, in silence: fairseq tells every setting of every run."""
+def pin(one_core: bool = True) -> None:
+    """Compute with one thread, in silence: fairseq tells every setting of every run."""
     logging.disable(logging.INFO)
-    if hasattr(os, "sched_setaffinity"):
+    if one_core and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
 
 
-def seconds(work: Callable[[], object]) -> float:
+def seconds(work: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
     """Processor time of a piece of work; what other processes take is not in it."""
-    begin = time.process_time()
+    begin = clock()
     work()
-    return time.process_time() - begin
+    return clock() - begin
 
 
 def pairs(

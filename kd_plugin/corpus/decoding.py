@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -67,7 +68,9 @@ class Search:
         return min(int(self.max_len_a * width + self.max_len_b), int(positions) - 1)
 
 
-DecodeBatch = Callable[[Any, list[int], int], dict[int, list[Record]]]  # pairs, rows, width
+Found = dict[int, list[Record]]  # hypotheses of sentences
+# Decodes a batch, and yields where it waits for a device that could take another batch.
+Decoding = Generator[None, None, Found]
 
 
 class Decoder:
@@ -93,15 +96,19 @@ class Decoder:
 
     def decode(
         self, pairs: Any, rows: Sequence[int], done: Callable[[int, int], None] | None = None
-    ) -> dict[int, list[Record]]:
+    ) -> Found:
         """Translate sentences ``rows`` of a ``LanguagePairDataset``; K hypotheses for each.
 
         A sentence whose search ends without a finished hypothesis, because the teacher's
         probabilities are not finite, has none.
         """
-        return decode_in_batches(self.decode_batch, pairs, rows, self.search, done)
+        return decode_in_batches(self._decoding, pairs, rows, self.search, done)
 
-    def decode_batch(self, pairs: Any, rows: list[int], width: int) -> dict[int, list[Record]]:
+    def _decoding(self, pairs: Any, rows: list[int], width: int) -> Decoding:
+        yield from ()  # it never waits
+        return self.decode_batch(pairs, rows, width)
+
+    def decode_batch(self, pairs: Any, rows: list[int], width: int) -> Found:
         """Sentences that are decoded together, padded to ``width`` tokens, which caps lengths.
 
         One sentence that fails, or too little memory, does not cost the rest of its batch.
@@ -122,7 +129,7 @@ class Decoder:
             **self.decode_batch(pairs, second, width),
         }
 
-    def _decode_batch(self, sample: Any) -> dict[int, list[Record]]:
+    def _decode_batch(self, sample: Any) -> Found:
         rows = sample["id"].tolist()
         # places in the batch, as which fairseq's searches take the ids
         sample = moved({**sample, "id": torch.arange(len(rows))}, self.device)
@@ -152,22 +159,47 @@ def _strategy(words: Any, search: Search) -> Any:
 
 
 def decode_in_batches(
-    decode_batch: DecodeBatch,
+    decoding: Callable[[Any, list[int], int], Decoding],
     pairs: Any,
     rows: Sequence[int],
     search: Search,
     done: Callable[[int, int], None] | None = None,
-) -> dict[int, list[Record]]:
-    """All of ``rows``, in batches that both engines cut alike; ``done`` is told of progress."""
-    found: dict[int, list[Record]] = {}
-    for batch in batches(rows, pairs.src_sizes, search.max_tokens, alike=search.sampling):
-        ours = decode_batch(pairs, batch.tolist(), int(pairs.src_sizes[batch].max()))
+) -> Found:
+    """All of ``rows``, in batches that both engines cut alike; ``done`` is told of progress.
+
+    Args:
+        decoding: of a batch: the pairs, its rows, and its width in tokens.
+    """
+    found: Found = {}
+    cut = batches(rows, pairs.src_sizes, search.max_tokens, alike=search.sampling)
+    begun = (decoding(pairs, rows.tolist(), int(pairs.src_sizes[rows].max())) for rows in cut)
+    for ours in side_by_side(begun):
         if done is not None:  # so many sentences and tokens more
             done(len(ours), sum(len(h["tokens"]) for best in ours.values() for h in best[:1]))
         found.update(ours)
     if found.keys() != set(rows):
         raise RuntimeError(f"{len(rows)} sentences went in and {len(found)} came out")
     return found
+
+
+def side_by_side(begun: Iterable[Decoding], most: int = 3) -> Iterator[Found]:
+    """What each decoding returns; ``most`` are under way, so that no device waits for Python."""
+    waiting: deque[Decoding] = deque()
+
+    def advance(decoding: Decoding) -> Iterator[Found]:
+        try:
+            next(decoding)
+        except StopIteration as end:
+            yield end.value
+        else:
+            waiting.append(decoding)
+
+    for decoding in begun:
+        yield from advance(decoding)
+        while len(waiting) >= most:
+            yield from advance(waiting.popleft())
+    while waiting:
+        yield from advance(waiting.popleft())
 
 
 def record(words: Any, tokens: list[int], score: float, cap: int) -> Record:

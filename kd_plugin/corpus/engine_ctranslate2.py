@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -28,8 +28,7 @@ import torch
 
 from ..host.conversion import converted
 from ..host.convertible import library
-from .decoding import Decoder, Search, decode_in_batches, record
-from .records import Record
+from .decoding import Decoder, Decoding, Found, Search, decode_in_batches, record
 
 TOGETHER = 512  # source tokens that a CPU decodes together; the result does not depend on it
 Hypothesis = tuple[list[str], float]  # ids with the end of sentence, score
@@ -54,15 +53,24 @@ class CTranslate2Decoder:
 
     def decode(
         self, pairs: Any, rows: Sequence[int], done: Callable[[int, int], None] | None = None
-    ) -> dict[int, list[Record]]:
+    ) -> Found:
         """Translate sentences ``rows`` of a ``LanguagePairDataset``; K hypotheses for each."""
-        return decode_in_batches(self.decode_batch, pairs, rows, self.search, done)
+        return decode_in_batches(self._decoding, pairs, rows, self.search, done)
 
-    def decode_batch(self, pairs: Any, rows: list[int], width: int) -> dict[int, list[Record]]:
-        """Sentences of a batch of ``width`` tokens, which caps their lengths."""
+    def _decoding(self, pairs: Any, rows: list[int], width: int) -> Decoding:
+        """Of a batch of ``width`` tokens, which caps lengths; it yields where it has asked."""
         cap = self.search.length_limit(width, self.positions)
         names, words, keep = self.names, self.task.tgt_dict, self.search.nbest
-        found = self._search([[names[i] for i in pairs.src[row].tolist()] for row in rows], cap)
+        sources = [[names[i] for i in pairs.src[row].tolist()] for row in rows]
+        asked = self._ask(sources, cap, shortest=0)
+        yield
+        found = _answers(asked)
+        spared = {i: h[1] for i, best in enumerate(found) for h in best if h[0] == self.empty}
+        if spared:
+            asked = self._ask([sources[i] for i in spared], cap, shortest=1)
+            yield
+            for (place, log_p), best in zip(spared.items(), _answers(asked)):
+                found[place] = self._without_empty(best, log_p)
         strange = [row for row, best in zip(rows, found) if not self._is_settled(best, cap)]
         theirs = self._fairseq.decode_batch(pairs, strange, width) if strange else {}
         for row, best in zip(rows, found):
@@ -73,24 +81,18 @@ class CTranslate2Decoder:
                 ]
         return theirs
 
-    def _search(self, sources: list[list[str]], cap: int) -> list[list[Hypothesis]]:
-        found = self._translate(sources, cap, shortest=0)
-        spared = {i: h[1] for i, best in enumerate(found) for h in best if h[0] == self.empty}
-        again = self._translate([sources[i] for i in spared], cap, shortest=1) if spared else []
-        for (row, log_p), best in zip(spared.items(), again):
-            left = math.log1p(-math.exp(log_p)) if log_p < 0 else -math.inf
-            found[row] = sorted(
-                ((t, score + left / len(t) ** self.search.lenpen) for t, score in best),
-                key=lambda h: -h[1],
-            )
-        return found
+    def _without_empty(self, best: list[Hypothesis], log_p: float) -> list[Hypothesis]:
+        """Hypotheses with the probability that an empty one, of log-probability p, leaves them."""
+        left = math.log1p(-math.exp(log_p)) if log_p < 0 else -math.inf
+        lenpen = self.search.lenpen
+        scored = [(tokens, score + left / len(tokens) ** lenpen) for tokens, score in best]
+        return sorted(scored, key=lambda hypothesis: -hypothesis[1])
 
-    def _translate(
-        self, sources: list[list[str]], cap: int, shortest: int
-    ) -> list[list[Hypothesis]]:
+    def _ask(self, sources: list[list[str]], cap: int, shortest: int) -> list[Any]:
         beam = self.search.beam
-        results = self.translator.translate_batch(
+        asked: list[Any] = self.translator.translate_batch(
             sources,
+            asynchronous=True,
             max_batch_size=TOGETHER if self.device.type == "cpu" else 0,
             batch_type="tokens",
             beam_size=beam,
@@ -103,7 +105,7 @@ class CTranslate2Decoder:
             min_decoding_length=shortest,
             max_decoding_length=cap + 1,  # with the end of sentence
         )
-        return [list(zip(result.hypotheses, result.scores)) for result in results]
+        return asked
 
     def _is_settled(self, best: list[Hypothesis], cap: int) -> bool:
         """Whether fairseq's search had found the same: it met no limit and nothing forbidden."""
@@ -115,6 +117,11 @@ class CTranslate2Decoder:
     @cached_property
     def _fairseq(self) -> Decoder:
         return Decoder(self.task, self.models, self.search, self.device)
+
+
+def _answers(asked: Iterable[Any]) -> list[list[Hypothesis]]:
+    found = [answer.result() for answer in asked]
+    return [list(zip(each.hypotheses, each.scores)) for each in found]
 
 
 def names_of(words: Any) -> list[str]:
@@ -141,4 +148,5 @@ def translator_of(task: Any, model: Any, device: torch.device, compute: str) -> 
             compute_type=compute,
             inter_threads=1,
             intra_threads=torch.get_num_threads(),
+            max_queued_batches=-1,  # of what is asked, or asking would wait
         )

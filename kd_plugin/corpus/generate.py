@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..files.shards import is_finished, shard_path, shard_rows, subset_name
 from ..files.whole import sha256
 from ..teachers.live import LiveTeacher
 from ..version import versions
-from .decoding import Search, text_of
+from .decoding import Found, Search, text_of
 from .engines import Engine, decoder_of, modules_of, settle
 from .origin import origin_of
 from .records import ENDING, FORCED, Record, pack, unpack
@@ -91,7 +92,7 @@ def generate(
     work = Work(task, pairs, rows, teacher, search)
     decoder = decoder_of(chosen, task, teacher, search, device)
     with BlockWriter(path, settings) as writer:
-        _write_blocks(writer, work, decoder, search.block_size)
+        write_blocks(writer, work, decoder, search.block_size)
         counts = sum((Counter(note) for note in writer.notes), Counter[str]())
         manifest = {"settings": settings, "counts": dict(counts), "sha256": writer.sha256()}
         writer.finish({**manifest, "data": origin_of(Path(task.cfg.data), [pairs])})
@@ -139,7 +140,7 @@ class Work:
     def to_decode(self, rows: Sequence[int]) -> list[int]:
         return [row for row in rows if row not in self.same_as and self.reason(row) is None]
 
-    def record(self, row: int, found: dict[int, list[Record]]) -> Record:
+    def record(self, row: int, found: Found) -> Record:
         """The line of a sentence; hypotheses that are needed again are kept."""
         reason = self.reason(row)
         if reason is not None:
@@ -179,11 +180,8 @@ class Work:
         source = self.pairs.src[row].tolist()
         return bool(text_of(self.task.src_dict, source) == hypothesis["text"])
 
-    def block(
-        self, rows: Sequence[int], decoder: Any, done: Callable[[int, int], None] | None = None
-    ) -> tuple[bytes, Counter[str]]:
+    def block(self, rows: Sequence[int], found: Found) -> tuple[bytes, Counter[str]]:
         """The compressed lines of ``rows``, and what the manifest counts of them."""
-        found = decoder.decode(self.pairs, self.to_decode(rows), done)
         records = [self.record(row, found) for row in rows]
         return pack(records), Counter(key for record in records for key in self.note(record))
 
@@ -201,7 +199,12 @@ def is_repetitive(tokens: Sequence[int], longest: int = 4, times: int = 4) -> bo
     return False
 
 
-def _write_blocks(writer: BlockWriter, work: Work, decoder: Any, size: int) -> None:
+def _write(writer: BlockWriter, work: Work, rows: range, found: Found) -> None:
+    writer.write(*work.block(rows, found))
+
+
+def write_blocks(writer: BlockWriter, work: Work, decoder: Any, size: int) -> None:
+    """All that is not written yet, in blocks of ``size`` sentences."""
     done = len(writer.notes)
     if work.repeated:
         for block in writer.blocks():
@@ -209,8 +212,14 @@ def _write_blocks(writer: BlockWriter, work: Work, decoder: Any, size: int) -> N
                 work.keep(record["id"], record["hypotheses"])
     starts = range(work.rows.start, work.rows.stop, size)
     progress = Progress(len(work.rows), min(done * size, len(work.rows)))
-    for start in starts[done:]:
-        rows = range(start, min(start + size, work.rows.stop))
-        progress.add(len(rows) - len(work.to_decode(rows)))
-        writer.write(*work.block(rows, decoder, progress.add))
+    with ThreadPoolExecutor(1) as behind:  # a block is packed while the next one is decoded
+        writing = behind.submit(lambda: None)
+        for start in starts[done:]:
+            rows = range(start, min(start + size, work.rows.stop))
+            wanted = work.to_decode(rows)
+            progress.add(len(rows) - len(wanted))
+            found = decoder.decode(work.pairs, wanted, progress.add)
+            writing.result()
+            writing = behind.submit(_write, writer, work, rows, found)
+        writing.result()
     progress.close()
