@@ -210,7 +210,7 @@ def _look_up(
     for step in run["steps"]:
         state = look(folder / step)
         if state.what == FAILED and CLOSED in state.said:
-            line.later = state.said[state.said.index(CLOSED) :]
+            line.later = f"{CLOSED}, see above"
             return
         if state.what == FAILED:
             line.failed = f"{state.said} (log: {step}/log)"
