@@ -64,7 +64,7 @@ def _result(test: Test, evidence: str, measured: Sequence[Measured]) -> dict[str
             {
                 "statement": one.statement.text,
                 "measure": one.statement.measure,
-                "decoding": one.statement.decoding,
+                "decodings": list(one.statement.decodings),
                 "by_seed": list(one.values),
                 "mean": said.mean,
                 "interval": said.interval,

@@ -64,16 +64,17 @@ BESIDE = {"near": "within", "below": "within", "degrades_less": "between"}  # ke
 class Statement:
     """A weighted sum of scores, and the open range in which the claim puts it.
 
-    ``weights`` is empty where they depend on how large the models turned out: see :meth:`weigh`.
+    Each cell is decoded in one of the table's ways. ``weights`` is empty where they depend on how
+    large the models turned out: see :meth:`weigh`.
     """
 
     text: str
     cells: tuple[Cell, ...]
+    decodings: tuple[str, ...]
     weights: tuple[float, ...]
     low: float
     high: float
     measure: str
-    decoding: str  # of the table
 
     def weigh(self, parameters: Mapping[Cell, float | None]) -> tuple[float, ...] | None:
         """The weights of the cells; None where they need sizes that do not grow or are unknown.
@@ -178,7 +179,7 @@ def _statements(
     margin = float(given.get("within", math.inf))
     by = "" if margin == math.inf else f", within {margin:g}"
     low, high = (end * margin if end else 0.0 for end in RANGES[kind])
-    size = 2
+    size, decodings = 2, tuple[str, ...]()
     weights: tuple[float, ...] = (1.0, -1.0)
     texts = [f"{a} {SIGNS.get(kind)} {b}{by}" for a, b in pairwise(names)]
     if kind == "diminishing":
@@ -187,16 +188,24 @@ def _statements(
                  for a, b, c in zip(names, names[1:], names[2:])]  # fmt: skip
     elif kind == "degrades_less":
         (a, b), (clean, damaged) = names, given["between"]
-        for one in (clean, damaged):
-            _require(one, table.students, f"{where}: between")
         size, weights = 4, (1.0, -1.0, -1.0, 1.0)
         texts = [f"{damaged} - {clean} of {a} > of {b}"]
-        names = [f"{one}/{row}" for row in (a, b) for one in (damaged, clean)]
+        names = [row for row in (a, b) for _ in (damaged, clean)]
+        known: Collection[str] = table.decoding if clean in table.decoding else table.students
+        for one in (clean, damaged):
+            _require(one, known, f"{where}: between")
+        if known is table.decoding:
+            decodings = (damaged, clean) * 2
+        else:
+            names = [f"{one}/{row}" for row in (a, b) for one in (damaged, clean)]
     cells = [_cell(name, table, student, at) for name in names]
     return [
-        Statement(text + told, tuple(cells[n : n + size]), weights, low, high, measure, decoding)
+        Statement(
+            text + told, tuple(cells[n : n + size]), decodings or (decoding,) * size, weights, low,
+            high, measure,
+        )
         for n, text in enumerate(texts)
-    ]
+    ]  # fmt: skip
 
 
 def _kind(given: Mapping[str, Any], where: str) -> str:
@@ -239,7 +248,8 @@ def published(statement: Statement, table: Table) -> list[tuple[float, str]]:
     """What the sum is in each of a table's published columns that has all its cells."""
     main, found = next(iter(table.decoding)), []
     for numbers in table.published:
-        same = (numbers.ours, numbers.decoding or main) == (statement.measure, statement.decoding)
+        decoded = {numbers.decoding or main} == {*statement.decodings}
+        same = numbers.ours == statement.measure and decoded
         values = [numbers.values.get(student, {}).get(row) for student, row in statement.cells]
         known = [value for value in values if value is not None]
         if same and statement.weights and len(known) == len(values):

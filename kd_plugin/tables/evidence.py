@@ -44,26 +44,29 @@ class Evidence:
             said: the statement.
             level: what the interval leaves outside.
         """
-        missing = [cell for cell in said.cells if not self._seeds(cell, said)]
+        runs = [
+            self._seeds(cell, decoding, said.measure)
+            for cell, decoding in zip(said.cells, said.decodings)
+        ]
+        missing = [cell for cell, of_cell in zip(said.cells, runs) if not of_cell]
         if missing:
             return Measured(said, missing=absent(test, missing))
         weights = said.weigh({cell: self._size(cell) for cell in said.cells})
         if weights is None:
             return Measured(said, missing="the models' sizes are unknown, or do not grow")
-        common = sorted(set.intersection(*(set(self._seeds(cell, said)) for cell in said.cells)))
+        common = sorted(set.intersection(*map(set, runs)))
         if not common:
             return Measured(said, missing="no seed that all its rows have")
         why = self._unlike(said, common)
         if why:
             return Measured(said, missing=why)
         values = [
-            math.fsum(w * self._seeds(cell, said)[seed] for w, cell in zip(weights, said.cells))
-            for seed in common
+            math.fsum(w * of_cell[seed] for w, of_cell in zip(weights, runs)) for seed in common
         ]
         bootstrap = self._bootstrap(said, weights, common, level) if len(common) > 1 else None
         return Measured(said, values, bootstrap)
 
-    def _seeds(self, cell: Cell, said: Statement) -> Mapping[int, float]:
+    def _seeds(self, cell: Cell, decoding: str, measure: str) -> Mapping[int, float]:
         """The scores of a cell by seed."""
         raise NotImplementedError
 
@@ -98,11 +101,11 @@ class Ledger(Evidence):
     entries: Mapping[Cell, Mapping[int, Entry]]
     _counts: dict[str, Counts] = field(default_factory=dict)  # by translation
 
-    def _seeds(self, cell: Cell, said: Statement) -> Mapping[int, float]:
+    def _seeds(self, cell: Cell, decoding: str, measure: str) -> Mapping[int, float]:
         found = {}
         for seed, entry in self.entries.get(cell, {}).items():
-            of_decoding = entry["scores"].get(said.decoding, {})
-            value = of_decoding.get(said.measure, entry["training"].get(said.measure))
+            of_decoding = entry["scores"].get(decoding, {})
+            value = of_decoding.get(measure, entry["training"].get(measure))
             if value is not None:
                 found[seed] = float(value)
         return found
@@ -125,8 +128,8 @@ class Ledger(Evidence):
         references = kept(self.folder, first["references"]).decode("utf-8").splitlines()
         measure = Measure([references])
         systems = []
-        for cell in said.cells:
-            names = [self.entries[cell][seed]["translations"][said.decoding] for seed in seeds]
+        for cell, decoding in zip(said.cells, said.decodings):
+            names = [self.entries[cell][seed]["translations"][decoding] for seed in seeds]
             for name in names:
                 if name not in self._counts:
                     lines = kept(self.folder, name).decode("utf-8").splitlines()
@@ -150,11 +153,11 @@ class ScoreFile(Evidence):
     baseline: str
     scores: Mapping[str, Mapping[str, Any]]  # by system, by metric
 
-    def _seeds(self, cell: Cell, said: Statement) -> Mapping[int, float]:
+    def _seeds(self, cell: Cell, decoding: str, measure: str) -> Mapping[int, float]:
         student, row = cell
-        if (student, said.decoding) != (self.student, self.decoding):
+        if (student, decoding) != (self.student, self.decoding):
             return {}
-        runs = self.scores.get(row, {}).get(said.measure, {}).get("runs", [])
+        runs = self.scores.get(row, {}).get(measure, {}).get("runs", [])
         return dict(enumerate(runs, 1))
 
     def _bootstrap(

@@ -18,7 +18,7 @@ from kd_plugin.files.whole import to_json
 from kd_plugin.tables.claimed import page, results
 from kd_plugin.tables.claims import Claim, Statement, published, read_claims
 from kd_plugin.tables.evidence import Evidence, read_evidence
-from kd_plugin.tables.ledger import append, keep
+from kd_plugin.tables.ledger import append, keep, read_ledger
 from kd_plugin.tables.locate import REPOSITORY
 from kd_plugin.tables.render import markdown
 from kd_plugin.tables.verdict import ALONE, LEVEL, Measured, judge
@@ -32,7 +32,7 @@ A, B = ("s", "a"), ("s", "b")
 
 
 def said(low: float = 0, high: float = math.inf) -> Statement:
-    return Statement("a > b", (A, B), (1, -1), low, high, "BLEU", "beam5")
+    return Statement("a > b", (A, B), ("beam5", "beam5"), (1, -1), low, high, "BLEU")
 
 
 def verdict(*values: float, low: float = 0, high: float = math.inf, **more: Any) -> Any:
@@ -160,7 +160,7 @@ def test_a_chain_is_a_statement_for_each_link_and_student(tmp_path: Path, table:
         for student in ("small", "tiny") for text in ("seq > word", "word > none")
     ]  # fmt: skip
     assert {(one.weights, one.low, one.high) for one in found} == {((1, -1), 0, math.inf)}
-    assert {(one.measure, one.decoding) for one in found} == {("BLEU", "beam5")}
+    assert {(one.measure, one.decodings) for one in found} == {("BLEU", ("beam5", "beam5"))}
     assert read(tmp_path, table, {"students": ["tiny"], "greater": ["seq", "word"]}).tests[
         0
     ].where == ("made, tiny")
@@ -258,6 +258,7 @@ def test_claims_without_what_they_need_are_refused(tmp_path: Path, table: Path) 
 # Ledgers
 
 RIGHT = {"none": 0.5, "word": 0.5, "seq": 0.7}
+LOST = {"none": 0.1, "word": 0.2, "seq": 0.05}  # of these by greedy search
 
 
 @pytest.fixture(scope="module")
@@ -268,14 +269,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     references = keep(output, output / "text")
     for number, (row, right) in enumerate(RIGHT.items()):
         for seed in (1, 2, 3):
-            lines = sentences(right, 10 * number + seed)
-            (output / "text").write_text("\n".join(lines) + "\n")
-            kept = keep(output, output / "text")
-            score = sum(a == b for x, y in zip(lines, sentences(1, 0))
-                        for a, b in zip(x.split(), y.split())) / 2.7  # fmt: skip
+            translations, scores = {}, {}
+            for decoding, share in (("beam5", right), ("greedy", right - LOST[row])):
+                lines = sentences(share, 10 * number + seed)
+                (output / "text").write_text("\n".join(lines) + "\n")
+                translations[decoding] = keep(output, output / "text")
+                score = sum(a == b for x, y in zip(lines, sentences(1, 0))
+                            for a, b in zip(x.split(), y.split())) / 2.7  # fmt: skip
+                scores[decoding] = {"BLEU": score, "chrF": score}
             append(output, entry(
-                row, seed, references=references, translations={"beam5": kept},
-                scores={"beam5": {"BLEU": score, "chrF": score}}))  # fmt: skip
+                row, seed, references=references, translations=translations, scores=scores
+            ))  # fmt: skip
     return output
 
 
@@ -300,6 +304,27 @@ def test_the_verdicts_on_a_ledger(tmp_path: Path, table: Path, folder: Path) -> 
     assert missing["why"] == "no run of small/pairs"
     assert later["why"] == "no run of small/bt (needs another teacher)"
     assert {one["evidence"] for one in found} == {"scale paper, de-en"}
+
+
+def test_from_one_decoding_to_the_other(tmp_path: Path, table: Path, folder: Path) -> None:
+    test = {"students": ["small"], "degrades_less": ["seq", "word"], "between": ["beam5", "greedy"]}
+    claim = read(tmp_path, table, test)
+    (said,) = claim.tests[0].statements
+    assert said.text == "greedy - beam5 of seq > of word"
+    (found,) = verdicts(claim, read_evidence(str(folder)))
+    (statement,) = found["statements"]
+    scores = {(one["row"], one["seed"]): one["scores"] for one in read_ledger(folder)
+              if one["student"] == "small"}  # fmt: skip
+
+    def gain(row: str, seed: int) -> float:
+        of = scores[row, seed]
+        return float(of["greedy"]["BLEU"] - of["beam5"]["BLEU"])
+
+    expected = [gain("seq", seed) - gain("word", seed) for seed in (1, 2, 3)]
+    assert statement["by_seed"] == pytest.approx(expected)
+    assert min(expected) > 0
+    assert 0 < statement["bootstrap"][0] < statement["bootstrap"][1]
+    assert found["verdict"] == "supported"
 
 
 def test_the_page_tells_apart_what_it_sums_up(tmp_path: Path, table: Path, folder: Path) -> None:
