@@ -64,8 +64,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("host", ["pure"], indirect=True)  # the quickstart has the compiled one
 def test_a_papers_table_from_raw_text_to_its_page(host: str, tmp_path: Path) -> None:
-    assert start(tmp_path, "wang_2021").wait() == 0
-    require_filled(tmp_path, "wang_2021")
+    assert start(tmp_path, "aji_heafield_2020").wait() == 0
+    require_filled(tmp_path, "aji_heafield_2020")
 
 
 @pytest.mark.slow
