@@ -38,7 +38,7 @@ def record(work: Work, gold: Text, teachers: Teachers, cell: Cell) -> tuple[Step
     """
     trained, measure = cell.trained, work.table.measure
     translated = translate(work, gold, cell)
-    prepared = _prepared(work)
+    prepared = work.prepared
     after = [translated, trained.step, prepared]
     told = {
         "table": work.table.name, "scale": work.scale.name, "data": work.data.name,
@@ -76,11 +76,6 @@ def record(work: Work, gold: Text, teachers: Teachers, cell: Cell) -> tuple[Step
     return work.add(
         "record", f"{cell.title}: scores", lambda own: [command], after, share=5
     ), needed
-
-
-def _prepared(work: Work) -> Step:
-    assert work.prepared is not None
-    return work.prepared
 
 
 def translate(work: Work, gold: Text, cell: Cell) -> Step:
@@ -180,7 +175,7 @@ def gate(work: Work, gold: Text, teachers: Teachers, baseline: Cell, doubled: Ce
     if wanted.teacher is not None:
         texts["teacher"] = Cell("", "teacher", work.table.teacher.seed, teachers.models[0], None)
     steps = {name: translate(work, gold, cell) for name, cell in texts.items()}
-    flags = ["--references", f"{_prepared(work).folder}/references"]
+    flags = ["--references", f"{work.prepared.folder}/references"]
     for name, step in steps.items():
         flags += [f"--{name}", f"{step.folder}/{first}"]
     if wanted.memorised is not None:

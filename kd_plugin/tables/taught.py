@@ -43,21 +43,21 @@ def folds_of(work: Work, text: Text, folds: int) -> list[tuple[Text, Text]]:
 
 def taught(work: Work, teachers: Teachers, text: Text, lesson: Lesson) -> tuple[str, Step]:
     """The folder that a lesson about a training set writes, and its step."""
-    if not teachers.folds:
+    if len(teachers.models) == 1:
         return _made(work, teachers.models[0], text, lesson, lesson.subsets, lesson.title)
     made = []
+    seen, *others = lesson.subsets  # the others no teacher saw: all are asked
     parts = folds_of(work, text, len(teachers.models))
     for fold, (model, (_, unseen)) in enumerate(zip(teachers.models, parts)):
         title = f"{lesson.title}, fold {fold}"
-        made.append(_made(work, model, unseen, lesson, ("train",), title))
+        made.append(_made(work, model, unseen, lesson, (seen,), title))
     trained_on = [model.text.folder for model in teachers.models]
     merge = ("fairseq-kd", "fold", text.folder, "--trained-on", *trained_on)
     merge += (MERGE[lesson.command], *(folder for folder, _ in made))
-    others = lesson.subsets[1:]  # which no teacher saw: all are asked
 
     def commands(own: str) -> list[Command]:
         output = f"{own}/{lesson.name}"
-        asked = [lesson.of(text.folder, teachers.path, others, output)] if others else []
+        asked = [lesson.of(text.folder, teachers.path, tuple(others), output)] if others else []
         return [(*merge, "--output", output), *asked]
 
     after = (text.step, *teachers.steps, *(step for _, step in made))

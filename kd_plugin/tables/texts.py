@@ -40,7 +40,6 @@ def prepare(work: Work) -> Text:
         return made
 
     step = work.add("data", f"data: {data.name}", commands, after, dict(data.cfg), share=20)
-    work.prepared = step
     return damaged(work, Text(f"{step.folder}/data/bin", step), work.table.noise, "all")
 
 

@@ -32,7 +32,7 @@ def train_teachers(work: Work, gold: Text) -> Teachers:
         _train(work, title, text, model, flags, teacher.seed, share=80)
         for title, text in reads.items()
     )
-    return Teachers(tuple(trained), bool(teacher.folds))
+    return Teachers(tuple(trained))
 
 
 def train(

@@ -65,10 +65,9 @@ class Trained:
 
 @dataclass(frozen=True)
 class Teachers:
-    """The teacher; with ``folds`` one for each fold of the gold, trained on the others."""
+    """The teacher; or several, one for each fold of the gold, trained on the others."""
 
     models: tuple[Trained, ...]
-    folds: bool = False
 
     @property
     def path(self) -> str:
@@ -89,8 +88,12 @@ class Work:
     data: Data
     models: Mapping[str, Model]
     steps: dict[str, Step] = field(default_factory=dict)  # by folder
-    prepared: Step | None = None  # has the references of the test sets
     gate: str | None = None  # folder of the step that new trainings wait for
+
+    @property
+    def prepared(self) -> Step:
+        """The step of the data, which has the references of the test sets."""
+        return next(step for step in self.steps.values() if step.kind == "data")
 
     @property
     def rule(self) -> str:
