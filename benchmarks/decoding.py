@@ -2,8 +2,8 @@
 
 For the first checkpoint: the driver of ``fairseq-kd generate`` with each engine, from ids to the
 compressed lines of a corpus, against fairseq's search at its fastest batch and against bare calls
-of CTranslate2 at its fastest. For each checkpoint: BLEU, size as exported, and speed, by engine and
-precision. Everything is interleaved, on one thread pinned to one core; seconds are the processor's,
+of CTranslate2 at its fastest. With --references, for each checkpoint: BLEU, size as exported, and
+speed, by engine and precision. Everything is interleaved, on one thread pinned to one core; seconds are the processor's,
 so that other work on the machine counts little. With --wall, for an idle machine, they are the
 clock's, still with one thread for the model, but on any core: what our driver does meanwhile on
 another one costs no time then.
@@ -11,7 +11,7 @@ another one costs no time then.
 The ratios replace the part `decoding` of FILE (default: benchmarks/results.json), from which
 `python -m benchmarks.tables` writes docs/benchmarks.md; the rest is printed.
 
-usage: python -m benchmarks.decoding DATA CHECKPOINT... --references FILE [--beam 5 ...]
+usage: python -m benchmarks.decoding DATA CHECKPOINT... [--references FILE] [--beam 5 ...]
                                      [--wall] [--results FILE]
 
   python -m benchmarks.decoding mine/bin mine/teacher/checkpoint_best.pt \\
@@ -228,16 +228,14 @@ def megabytes(contest: Contest, engine: str) -> float:
         return sum(file.stat().st_size for file in output.iterdir()) / 1e6
 
 
-def bleu(contest: Contest, engine: str, references: Path | None) -> str:
-    if references is None:
-        return ""
+def bleu(contest: Contest, engine: str, references: Path) -> str:
     found = contest.found[engine]
     lines = [joined(found[row][0]["text"]) for row in contest.rows]
     wanted = references.read_text("utf-8").splitlines()[: len(lines)]
     return f"{sacrebleu.corpus_bleu(lines, [wanted]).score:.2f}"
 
 
-def models(contests: Sequence[Contest], references: Path | None, repetitions: int) -> None:
+def models(contests: Sequence[Contest], references: Path, repetitions: int) -> None:
     """A row for each checkpoint and engine."""
     print(
         "\n| checkpoint | engine | BLEU | MB | sentences a second (range) |\n|---|---|---|---|---|"
@@ -275,7 +273,8 @@ def main() -> None:
     with contextlib.redirect_stderr(io.StringIO()):
         rows = speeds(first, given.repetitions)
         keep("decoding", rows, given.results, "benchmarks.decoding")
-        models(contests, given.references, given.repetitions)
+        if given.references is not None:
+            models(contests, given.references, given.repetitions)
 
 
 if __name__ == "__main__":

@@ -173,6 +173,12 @@ mix_with_gold() {
         --part "$4" --output "$5"
 }
 
+# A time of --minutes, if there is one.
+require_minutes() {
+    [[ "${1:-1}" =~ ^[0-9]{1,5}(\.[0-9]{1,3})?$ ]] && [[ "${1:-1}" = *[1-9]* ]] ||
+        die "--minutes $1 is no time; give 10 or 0.5"
+}
+
 # A count of a flag: require_count FLAG VALUE.
 require_count() {
     [[ "$2" =~ ^[0-9]{1,4}$ ]] || die "$1 $2 is no count; give 0, 1, 2, ..."

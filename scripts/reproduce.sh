@@ -3,7 +3,8 @@
 #
 # usage: ./scripts/reproduce.sh TABLE [--data NAME] [--from FOLDER | --download] [--scale SCALE]
 #                               [--seeds N] [--teacher MODEL] [--student MODEL] [--checkpoint-rule RULE]
-#                               [--profile NAME] [--cores N] [--output FOLDER] [--dry-run]
+#                               [--profile NAME] [--cores N] [--per-gpu N] [--minutes N]
+#                               [--output FOLDER] [--dry-run]
 #
 #   TABLE      a name of configs/tables, or a YAML file of your own (docs/tables.md)
 #   --data     another data set than the table's: a name of configs/data, or a YAML file
@@ -14,6 +15,8 @@
 #              table's: names of configs/models or files; last, average:K or best-bleu
 #   --profile  local, gpus or slurm (docs/slurm.md), or a folder of your own (default: local)
 #   --cores    jobs side by side, instead of the profile's
+#   --per-gpu  jobs that share a GPU, with --profile gpus (default: 1; a small model leaves most of it idle)
+#   --minutes  after which it ends what runs, makes the page of what is there, and exits with status 75
 #   --output   of all tables, which share their steps there (default: reproduced)
 #   --dry-run  tell what is done and what is left
 #
@@ -27,7 +30,8 @@
 . "$(dirname "$0")/common.sh"
 [ "${1:-}" != --help ] || show_help
 [ "$#" -ge 1 ] || die "give TABLE; see --help"
-table="$1" output=reproduced profile=local dry="" cores="" plan_flags=() engine=()
+table="$1" output=reproduced profile=local dry="" cores="" per_gpu="" minutes="" over=""
+plan_flags=() engine=()
 shift
 while [ "$#" -gt 0 ]; do
     case "$1" in
@@ -36,6 +40,8 @@ while [ "$#" -gt 0 ]; do
             ;;
         --profile) profile="$(need "$@")" ;;
         --cores) cores="$(need "$@")" ;;
+        --per-gpu) per_gpu="$(need "$@")" ;;
+        --minutes) minutes="$(need "$@")" ;;
         --output) output="$(need "$@")" ;;
         --download | --dry-run)
             [ "$1" = --dry-run ] && dry=1 || plan_flags+=("$1")
@@ -48,6 +54,11 @@ while [ "$#" -gt 0 ]; do
 done
 [ -d "$profile" ] || profile="$ROOT/configs/profiles/$profile"
 [ -d "$profile" ] || die "--profile $(basename "$profile") is unknown; give local, gpus, slurm or a folder"
+require_minutes "$minutes"
+if [ -n "$per_gpu" ]; then
+    [ "$(basename "$profile")" = gpus ] || die "--per-gpu is of --profile gpus; give that, or --cores"
+    [[ "$per_gpu" =~ ^[1-9][0-9]{0,2}$ ]] || die "--per-gpu $per_gpu is no count; give 1, 2, ..."
+fi
 alone="" # without Snakemake
 if ! command -v snakemake > /dev/null; then
     alone=1
@@ -59,6 +70,9 @@ if [ "$(basename "$profile")" = gpus ]; then
     gpu=models
     KD_GPUS="${CUDA_VISIBLE_DEVICES-$(nvidia-smi -L 2> /dev/null | sed -n 's/^GPU \([0-9]*\):.*/\1/p' || true)}"
     read -r -d '' -a gpus <<< "${KD_GPUS//,/ }" || true
+    for ((share = 1, found = ${#gpus[@]}; share < ${per_gpu:-1}; share++)); do
+        gpus+=("${gpus[@]:0:found}") # as often as steps share it
+    done
     export KD_GPUS="${gpus[*]}"
     [ -n "$KD_GPUS" ] ||
         die "--profile gpus: nvidia-smi lists no GPU, or CUDA_VISIBLE_DEVICES hides them; give local"
@@ -92,7 +106,7 @@ run() { # run FOLDER PLAN FLAGS...
 run_alone() { # run_alone FOLDER PLAN
     local step after one failed=0
     cd "$1"
-    while read -r step after; do
+    while [ -z "$over" ] && read -r step after; do
         for one in $after; do [ -f "$one/complete" ] || continue 2; done
         child "$ROOT/scripts/step.sh" "$step" || failed=1
     done < <(python -c 'if True:
@@ -153,10 +167,15 @@ else
     guard
 fi
 failed=""
+if [ -n "$minutes" ]; then
+    trap 'over=1; [ -z "$slurm" ] || take_back; end_children' USR1
+    { sleep "${minutes}m" && kill -USR1 "$$"; } 8>&- 9>&- &
+fi
 run "$output" "$plan" --quiet host progress reason >> "$folder/snakemake.log" 2>&1 || failed=1
+trap "" USR1
 if [ -z "$failed" ]; then
-    wait "$told" # it ends when all is done
-else
+    wait "$told" || true # it ends when all is done
+elif [ -z "$over" ]; then
     tell_killed
     sleep 3 # until the last events are told
     kill "$told" 2> /dev/null || true
@@ -164,7 +183,10 @@ else
 fi
 [ ! -t 2 ] || printf '\r\033[K' >&2
 fairseq-kd report "$plan"
-if [ -n "$failed" ]; then
+if [ -n "$failed" ] && [ -n "$over" ]; then
+    echo "reproduce.sh: $minutes minutes are over; run the same command again to go on" >&2
+    exit 75
+elif [ -n "$failed" ]; then
     steps="$(fairseq-kd progress "$plan" | grep '^failed')" || die_with "$folder/snakemake.log" "snakemake failed"
     echo "$steps" >&2
     die "some steps failed, and the rows that need them; the others are done. Run again to go on"

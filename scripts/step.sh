@@ -7,7 +7,7 @@
 #           seconds that the step took, or `failed`
 #
 # The Snakefile calls this. With KD_GPU=1 and KD_GPUS="0 2", the names of GPUs, it takes one of these that
-# no other step on this machine has.
+# no other step on this machine has; one that is named three times three steps share.
 # It waits for an earlier call that still works in FOLDER. A SLURM job that is ended from outside
 # leaves `failed`, too.
 #
@@ -28,10 +28,13 @@ export ROOT KD_QUIET=1 OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 
 take_gpu() {
     local name locks="${TMPDIR:-/tmp}/kd-plugin-gpus-$UID"
+    local -A share
     mkdir -p "$locks"
     while true; do
+        share=()
         for name in $KD_GPUS; do
-            exec 7>> "$locks/$name" # open as long as this step or a child of it lives
+            share[$name]=$((${share[$name]:-0} + 1))
+            exec 7>> "$locks/$name.${share[$name]}" # open as long as this step or a child of it lives
             if flock -n 7; then
                 export CUDA_VISIBLE_DEVICES="$name"
                 return

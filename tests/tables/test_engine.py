@@ -161,7 +161,9 @@ def as_at_a_prompt() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def start_to_reproduce(folder: Path, *arguments: str, **more: str | None) -> subprocess.Popen[str]:
+def start_to_reproduce(
+    folder: Path, *arguments: str, script: str = "reproduce.sh", **more: str | None
+) -> subprocess.Popen[str]:
     """With the real Snakemake, and a stand-in for fairseq-kd that hands out a plan."""
     (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / "fairseq-kd").write_text(FAKE)
@@ -169,7 +171,7 @@ def start_to_reproduce(folder: Path, *arguments: str, **more: str | None) -> sub
     (folder / "out").mkdir(exist_ok=True)
     path = f"{folder}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
     given = {"PATH": path, "CALLS": f"{folder}/calls", "PLAN": f"{folder}/out/plan.json"}
-    call = [str(SCRIPTS / "reproduce.sh"), *arguments]
+    call = [str(SCRIPTS / script), *arguments]
     known = {k: v for k, v in {**environment(**given), **more}.items() if v is not None}
     pipe = subprocess.PIPE
     return subprocess.Popen(
@@ -178,10 +180,10 @@ def start_to_reproduce(folder: Path, *arguments: str, **more: str | None) -> sub
 
 
 def reproduce(
-    folder: Path, *arguments: str, **more: str | None
+    folder: Path, *arguments: str, script: str = "reproduce.sh", **more: str | None
 ) -> subprocess.CompletedProcess[str]:
     """The same, to its end."""
-    run = start_to_reproduce(folder, *arguments, **more)
+    run = start_to_reproduce(folder, *arguments, script=script, **more)
     said, told = run.communicate()
     return subprocess.CompletedProcess(run.args, run.returncode, said, told)
 
@@ -228,7 +230,7 @@ def test_each_step_that_runs_a_model_has_a_gpu_of_its_own(
     )
     (tmp_path / "bin" / "nvidia-smi").chmod(0o755)
     flags = ["--profile", "gpus", "--cores", "5", "--output", "out"]
-    known = {"CUDA_VISIBLE_DEVICES": visible, "TMPDIR": str(tmp_path)}
+    known: Any = {"CUDA_VISIBLE_DEVICES": visible, "TMPDIR": str(tmp_path)}
     done = reproduce(tmp_path, "made", *flags, **known)
     assert done.returncode == 0, done.stderr
     busy: set[str] = set()
@@ -242,6 +244,46 @@ def test_each_step_that_runs_a_model_has_a_gpu_of_its_own(
     assert most == 2
     assert not busy
     assert (tmp_path / "out" / "free").read_text().strip() == (visible or "all")
+
+
+def test_small_steps_share_a_gpu(tmp_path: Path) -> None:
+    takes = """echo "$CUDA_VISIBLE_DEVICES" >> used
+        until [ "$(wc -l < used)" -ge 4 ]; do sleep .05; done"""
+    write(tmp_path / "out", {f"train-{name}": ([], takes) for name in "abcd"})
+    flags = ["--profile", "gpus", "--per-gpu", "2", "--cores", "4", "--output", "out"]
+    known = {"CUDA_VISIBLE_DEVICES": "3,GPU-7", "TMPDIR": str(tmp_path)}
+    done = reproduce(tmp_path, "made", *flags, **known)
+    assert done.returncode == 0, done.stderr
+    used = (tmp_path / "out" / "used").read_text().split()
+    assert sorted(used) == ["3", "3", "GPU-7", "GPU-7"]
+
+
+def test_a_study_whose_time_is_over_goes_on_in_the_next_call(tmp_path: Path) -> None:
+    """Two tables, which are the same here: the first one makes all, the second finds it made."""
+    steps = {
+        "data-a": ([], "echo once >> count"),
+        "train-b": (["data-a"], "echo $$ > process; [ -e go ] || exec sleep 1000"),
+        "train-c": (["train-b"], "echo end >> count"),
+    }
+    write(tmp_path / "out", steps)
+    study = ["first", "second", "--output", "out", "--seeds", "2"]
+    ended = reproduce(tmp_path, *study, "--minutes", "0.2", script="study.sh")
+    assert ended.returncode == 75, ended.stderr
+    assert "minutes are over; run the same command again to go on" in ended.stderr
+    out, calls = tmp_path / "out", tmp_path / "calls"
+    assert not Path("/proc", (out / "process").read_text().strip()).exists()
+    assert look(out / "steps" / "train-b").what not in ("running", "failed")
+    planned = f"plan first --seeds 2 --output {out}"
+    assert [line for line in calls.read_text().splitlines() if "progress" not in line] == [
+        planned, f"report {out}/plan.json",
+    ]  # fmt: skip
+    (out / "go").touch()
+    calls.unlink()
+    done = reproduce(tmp_path, *study, script="study.sh")
+    assert done.returncode == 0, done.stderr
+    assert (out / "count").read_text().split() == ["once", "end"]
+    plans = [line for line in calls.read_text().splitlines() if line.startswith("plan")]
+    assert plans == [planned, planned.replace("first", "second")]
 
 
 def test_no_gpu_is_refused(tmp_path: Path) -> None:
@@ -390,17 +432,24 @@ def test_a_job_waits_for_an_earlier_one_and_is_told_when_it_is_cut_off(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("call", "said"),
     [
-        ("", "give TABLE; see --help"),
-        ("toy --profile cloud", "--profile cloud is unknown; give local, gpus, slurm or a folder"),
-        ("toy --output calls", "--output calls is a file; name a folder"),
-        ("toy --loud", "unknown argument --loud; see --help"),
-        ("toy --seeds", "--seeds needs a value"),
+        ("reproduce.sh", "give TABLE; see --help"),
+        ("reproduce.sh toy --profile my", "--profile my is unknown; give local, gpus, slurm or"),
+        ("reproduce.sh toy --output calls", "--output calls is a file; name a folder"),
+        ("reproduce.sh toy --loud", "unknown argument --loud; see --help"),
+        ("reproduce.sh toy --seeds", "--seeds needs a value"),
+        ("reproduce.sh toy --per-gpu 2", "--per-gpu is of --profile gpus; give that, or --cores"),
+        ("reproduce.sh toy --minutes 0", "--minutes 0 is no time; give 10 or 0.5"),
+        ("study.sh", "give TABLE; see --help"),
+        ("study.sh toy --cores 3", "--cores is chosen here; give --side-by-side"),
+        ("study.sh toy --minutes soon", "--minutes soon is no time"),
+        ("study.sh toy --side-by-side none", "--side-by-side none is no count"),
     ],
 )
-def test_what_is_refused(arguments: str, said: str, tmp_path: Path) -> None:
+def test_what_is_refused(call: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "calls").touch()
-    done = reproduce(tmp_path, *arguments.split())
+    script, *arguments = call.split()
+    done = reproduce(tmp_path, *arguments, script=script)
     assert done.returncode == 1
     assert said in done.stderr
