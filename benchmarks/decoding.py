@@ -3,10 +3,10 @@
 For the first checkpoint: the driver of ``fairseq-kd generate`` with each engine, from ids to the
 compressed lines of a corpus, against fairseq's search at its fastest batch and against bare calls
 of CTranslate2 at its fastest. With --references, for each checkpoint: BLEU, size as exported, and
-speed, by engine and precision. Everything is interleaved, on one thread pinned to one core; seconds are the processor's,
-so that other work on the machine counts little. With --wall, for an idle machine, they are the
-clock's, still with one thread for the model, but on any core: what our driver does meanwhile on
-another one costs no time then.
+speed, by engine and precision. Everything is interleaved, on one thread pinned to one core; seconds
+are the processor's, so that other work on the machine counts little. With --wall, for an idle
+machine, they are the clock's, still with one thread for the model, but on any core: what our driver
+does meanwhile on another one costs no time then.
 
 The ratios replace the part `decoding` of FILE (default: benchmarks/results.json), from which
 `python -m benchmarks.tables` writes docs/benchmarks.md; the rest is printed.
