@@ -1,9 +1,9 @@
 """``fairseq-kd report``: the page of a table, as far as it has come.
 
-Beside the plan: table.md, table.tex (booktabs), table.csv, and table.html, one file with its
-pictures. Scores, intervals and tests are made from the translations that the ledger keeps. A
-published number stands beside ours; what is compared is the difference to the same table's
-baseline.
+Beside the plan: table.md with its pictures as .svg files, table.tex (booktabs), table.csv, and
+table.html, one file with the pictures in it. Scores, intervals and tests are made from the
+translations that the ledger keeps. A published number stands beside ours; what is compared is the
+difference to the same table's baseline.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+W3 = "http://www.w3.org"
+
 
 @dataclass(frozen=True)
 class Heading:
@@ -31,4 +33,19 @@ class Grid:
     words: frozenset[str] = frozenset()
 
 
-Block = Heading | Text | Code | Grid
+@dataclass(frozen=True)
+class Picture:
+    """An SVG element; a file of it is ``name``.svg beside the page."""
+
+    name: str
+    caption: str
+    svg: str
+
+    @property
+    def file(self) -> str:
+        """With the name spaces that a file needs, and a page does not."""
+        spaces = f'xmlns="{W3}/2000/svg" xmlns:xlink="{W3}/1999/xlink"'
+        return f"{self.svg.replace('<svg', f'<svg {spaces}', 1)}\n"
+
+
+Block = Heading | Text | Code | Grid | Picture

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..report import table as scored_table
 from ..report.table import SEED_COLUMNS, rounded, seed_lines, seed_remark
-from .blocks import Block, Code, Grid, Heading, Text
+from .blocks import Block, Code, Grid, Heading, Picture, Text
 from .columns import measures, origlang, passing, scenarios, scores
 from .flags import Flags
 from .table import Published, Scale, Table
@@ -18,8 +18,8 @@ BUDGET = (
 )  # fmt: skip
 
 
-def document(view: View, scale: Scale) -> list[Block]:
-    """All that is told of a table, before its pictures."""
+def document(view: View, scale: Scale, pictures: Sequence[Picture] = ()) -> list[Block]:
+    """All that is told of a table; its pictures stand behind the first grid."""
     table, plan = view.table, view.plan
     blocks: list[Block] = [Heading(table.title, 1)]
     if table.about:
@@ -36,7 +36,8 @@ def document(view: View, scale: Scale) -> list[Block]:
         blocks += _student(view, student)
     blocks += [*scenarios(view), *_published(view)]
     blocks += [Heading("Where each value comes from"), provenance(view.table), *_scaled(scale)]
-    return blocks
+    first = next(n for n, block in enumerate(blocks) if isinstance(block, Grid)) + 1
+    return [*blocks[:first], *pictures, *blocks[first:]]
 
 
 def _budget(view: View, scale: Scale) -> list[Block]:

@@ -1,11 +1,11 @@
-"""The blocks of a page and its pictures as one HTML file that needs nothing else."""
+"""The blocks of a page as one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 
-from .blocks import Block, Code, Grid, Heading, Text
+from .blocks import Block, Code, Heading, Picture, Text
 
 STYLE = """
 :root { color-scheme: light; }
@@ -28,21 +28,14 @@ pre { overflow-x: auto; font-size: .75rem; background: #f5f5f5; padding: .5rem; 
 """
 
 
-def html(blocks: Sequence[Block], pictures: Iterable[tuple[str, str]]) -> str:
-    """The whole page; the pictures stand behind the first table."""
+def html(blocks: Sequence[Block]) -> str:
+    """The whole page."""
     title = next(block.text for block in blocks if isinstance(block, Heading))
-    first = next(n for n, block in enumerate(blocks) if isinstance(block, Grid)) + 1
-    figures = [
-        f'<figure role="img" aria-label="{escape(caption)}">{svg}'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-        for caption, svg in pictures
-    ]
-    parts = [*map(_element, blocks[:first]), *figures, *map(_element, blocks[first:])]
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(parts)
+        + "\n".join(map(_element, blocks))
         + "\n</body>\n</html>\n"
     )
 
@@ -54,6 +47,12 @@ def _element(block: Block) -> str:
         return f"<pre>{escape(chr(10).join(block.lines))}</pre>"
     if isinstance(block, Text):
         return f'<p class="remark">{escape(block.text)}</p>'
+    if isinstance(block, Picture):
+        caption = escape(block.caption)
+        return (
+            f'<figure role="img" aria-label="{caption}">{block.svg}'
+            f"<figcaption>{caption}</figcaption></figure>"
+        )
     kinds = [' class="words"' if name in block.words else "" for name in block.columns]
 
     def cells(tag: str, texts: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The pictures of a page, as SVG that stands in it by itself."""
+"""The pictures of a page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import InputError
+from .blocks import Picture
 from .table import Curve
 from .view import View
 
@@ -15,8 +16,8 @@ OURS, THEIRS = "#1f5a96", "#b5541c"
 STYLES = ("o-", "s--", "^-.", "v:", "D-", "P--", "X-.")
 
 
-def pictures(view: View) -> Iterator[tuple[str, str]]:
-    """Each picture's caption and SVG; those for which there are numbers.
+def pictures(view: View) -> Iterator[Picture]:
+    """Those for which there are numbers.
 
     Raises:
         InputError: matplotlib is not installed.
@@ -27,14 +28,14 @@ def pictures(view: View) -> Iterator[tuple[str, str]]:
         raise InputError("a page has pictures; type: pip install 'kd-plugin[tables]'") from None
     for student in view.lines:
         yield from _differences(view, student)
-    for curve in view.table.curves:
-        yield from _curve(view, curve)
+    for number, curve in enumerate(view.table.curves, 1):
+        yield from _curve(view, curve, f"curve-{number}")
     yield from _size(view)
     for student in view.lines:
         yield from _learning(view, student)
 
 
-def _differences(view: View, student: str) -> Iterator[tuple[str, str]]:
+def _differences(view: View, student: str) -> Iterator[Picture]:
     """Each row's difference to the baseline, ours and the paper's."""
     table = view.table
     decoding = next(iter(table.decoding))
@@ -67,16 +68,16 @@ def _differences(view: View, student: str) -> Iterator[tuple[str, str]]:
     axes.set_yticks(range(len(labels)), list(reversed(labels)))
     axes.set_ylim(-0.6, len(labels) - 0.4)
     axes.set_xlabel(f"BLEU, difference to {table.baseline}")
-    name = f"{table.students[student].label}: " if len(table.students) > 1 else ""
-    told = f"{name}differences to {table.baseline}; filled: ours ({view.plan['data']}, {decoding})"
+    whose = f"{table.students[student].label}: " if len(table.students) > 1 else ""
+    told = f"{whose}differences to {table.baseline}; filled: ours ({view.plan['data']}, {decoding})"
     if any(score.paired for score in ours.values()):
         told += " with the 95 % interval over seeds and sentences"
     if theirs:
         told += "; hollow: published"
-    yield told, _svg(figure, f"differences {student}")
+    yield _picture(f"differences-{student}", told, figure)
 
 
-def _curve(view: View, curve: Curve) -> Iterator[tuple[str, str]]:
+def _curve(view: View, curve: Curve, name: str) -> Iterator[Picture]:
     """Rows over students that differ in one number."""
     decoding = next(iter(view.table.decoding))
     figure, axes = _figure(3.4)
@@ -101,10 +102,10 @@ def _curve(view: View, curve: Curve) -> Iterator[tuple[str, str]]:
         axes.set_ylabel(f"BLEU ({decoding})")
         axes.legend(frameon=False)
         told = f"{curve.title}; mean and standard deviation over seeds ({view.plan['data']})"
-        yield told, _svg(figure, f"curve {curve.title}")
+        yield _picture(name, told, figure)
 
 
-def _size(view: View) -> Iterator[tuple[str, str]]:
+def _size(view: View) -> Iterator[Picture]:
     """Quality against size, where sizes differ."""
     decoding, points = next(iter(view.table.decoding)), {}
     for lines in view.lines.values():
@@ -126,10 +127,10 @@ def _size(view: View) -> Iterator[tuple[str, str]]:
     axes.margins(x=0.25, y=0.15)
     axes.set_xlabel("million parameters (logarithmic)")
     axes.set_ylabel(f"BLEU ({decoding})")
-    yield "quality against size; named: the best of each size", _svg(figure, "size")
+    yield _picture("size", "quality against size; named: the best of each size", figure)
 
 
-def _learning(view: View, student: str) -> Iterator[tuple[str, str]]:
+def _learning(view: View, student: str) -> Iterator[Picture]:
     """Perplexity on the valid set over updates, of the first seed of each row."""
     figure, axes = _figure(3.4)
     drawn = False
@@ -145,8 +146,9 @@ def _learning(view: View, student: str) -> Iterator[tuple[str, str]]:
         for which in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
             which("{x:g}")
         axes.legend(frameon=False, fontsize=8)
-        name = f"{view.table.students[student].label}: " if len(view.table.students) > 1 else ""
-        yield f"{name}learning curves, one seed of each row", _svg(figure, f"learning {student}")
+        whose = f"{view.table.students[student].label}: " if len(view.table.students) > 1 else ""
+        told = f"{whose}learning curves, one seed of each row"
+        yield _picture(f"learning-{student}", told, figure)
 
 
 def _figure(height: float) -> tuple[Any, Any]:
@@ -160,7 +162,7 @@ def _figure(height: float) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _svg(figure: Any, name: str) -> str:
+def _picture(name: str, caption: str, figure: Any) -> Picture:
     """The element alone: no declaration, no metadata, no address; the same bytes each time."""
     import matplotlib
 
@@ -172,4 +174,5 @@ def _svg(figure: Any, name: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
     svg = re.sub(r'<svg ([^>]*?)width="[^"]*"', r"<svg \1", svg, count=1)
-    return re.sub(r'<svg ([^>]*?)height="[^"]*"', r"<svg \1", svg, count=1)
+    svg = re.sub(r'<svg ([^>]*?)height="[^"]*"', r"<svg \1", svg, count=1)
+    return Picture(name, caption, svg)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ..report.table import grid
-from .blocks import Block, Code, Grid, Heading, Text
+from .blocks import Block, Code, Grid, Heading, Picture, Text
 from .measures import FACTS
 from .view import Line, View
 
@@ -21,6 +21,7 @@ TEX = {
 
 
 def markdown(blocks: Sequence[Block]) -> str:
+    """The page, with its pictures as files beside it."""
     return "\n\n".join(map(_markdown, blocks)) + "\n"
 
 
@@ -32,15 +33,18 @@ def _markdown(block: Block) -> str:
     if isinstance(block, Grid):
         rows = [[cell.replace("|", "\\|") for cell in row] for row in block.rows]
         return grid(block.columns, rows, block.words)
+    if isinstance(block, Picture):
+        return f"![{block.caption}]({block.name}.svg)"
     return block.text
 
 
 def latex(blocks: Sequence[Block]) -> str:
     r"""For ``\input``; tables want the packages booktabs and, where they are long, longtable."""
-    return "% \\usepackage{booktabs}\n" + "\n\n".join(map(_latex, blocks)) + "\n"
+    written = [_latex(block) for block in blocks if not isinstance(block, Picture)]
+    return "% \\usepackage{booktabs}\n" + "\n\n".join(written) + "\n"
 
 
-def _latex(block: Block) -> str:
+def _latex(block: Heading | Text | Code | Grid) -> str:
     if isinstance(block, Heading):
         return rf"\{'section' if block.level == 1 else 'subsection'}*{{{escaped(block.text)}}}"
     if isinstance(block, Code):

@@ -1,4 +1,4 @@
-"""The page of a table, in four forms, from its plan and what the ledger has."""
+"""The page of a table, in four forms, from its plan and what the ledger has, and its pictures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..files.output import explained
 from ..files.whole import write_atomically
+from .blocks import Picture
 from .document import document
 from .locate import find_scale
 from .page import html
@@ -17,7 +18,7 @@ from .view import view
 
 
 def write_report(plan_file: Path, output: Path, shuffles: int) -> Path:
-    """Score, and write table.md, .tex, .csv and .html.
+    """Score, and write table.md, .tex, .csv and .html, and the pictures of table.md.
 
     Args:
         plan_file: plan.json; the ledger stands in the folder above its own.
@@ -33,12 +34,15 @@ def write_report(plan_file: Path, output: Path, shuffles: int) -> Path:
     plan = read_plan(plan_file)
     table = read_table(Path(plan["file"]))
     found = view(table, plan, plan_file.resolve().parent.parent, shuffles)
-    blocks = document(found, find_scale(table, plan["scale"], plan["changes"]))
+    blocks = document(
+        found, find_scale(table, plan["scale"], plan["changes"]), list(pictures(found))
+    )
     files = {
         "table.md": markdown(blocks),
         "table.tex": latex(blocks),
         "table.csv": as_csv(found),
-        "table.html": html(blocks, pictures(found)),
+        "table.html": html(blocks),
+        **{f"{each.name}.svg": each.file for each in blocks if isinstance(each, Picture)},
     }
     with explained(output):
         output.mkdir(parents=True, exist_ok=True)

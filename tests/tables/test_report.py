@@ -10,6 +10,7 @@ import statistics
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import sacrebleu
@@ -250,7 +251,7 @@ class Tags(HTMLParser):
 
 
 def test_the_page_needs_nothing_else(found: View) -> None:
-    page = html(document(found, SCALE), pictures(found))
+    page = html(document(found, SCALE, list(pictures(found))))
     assert "http" not in page
     assert not re.search(r"""(src|href)=["'](?!#)""", page)
     tags = Tags()
@@ -262,29 +263,32 @@ def test_the_page_needs_nothing_else(found: View) -> None:
     identifiers = re.findall(r' id="([^"]+)"', page)
     known = set(identifiers)
     assert all(name in known for name in re.findall(r'href="#([^"]+)"', page))
-    assert page == html(document(found, SCALE), pictures(found))  # the same bytes each time
+    assert page == html(document(found, SCALE, list(pictures(found))))  # the same bytes each time
 
 
 def test_pictures_have_named_axes(found: View) -> None:
-    drawn = dict(pictures(found))
-    assert any(
-        "differences to none" in caption and "hollow: published" in caption for caption in drawn
-    )
-    (curve,) = (svg for caption, svg in drawn.items() if caption.startswith("Sizes"))
-    assert ">million</text>" in curve
-    assert ">BLEU (beam5)</text>" in curve
+    drawn = {each.name: each for each in pictures(found)}
+    captions = [each.caption for each in drawn.values()]
+    assert any("differences to none" in each and "hollow: published" in each for each in captions)
+    assert drawn["curve-1"].caption.startswith("Sizes")
+    assert ">million</text>" in drawn["curve-1"].svg
+    assert ">BLEU (beam5)</text>" in drawn["curve-1"].svg
 
 
-def test_the_command_writes_four_files(folder: Path, tmp_path: Path) -> None:
+def test_the_command_writes_four_files_and_the_pictures(folder: Path, tmp_path: Path) -> None:
     table = tmp_path / "made.yaml"
     table.write_text(to_json(mapping()))  # JSON is YAML
     made = read_plan(folder / "made.paper.de-en" / "plan.json")
     path = folder / "made.paper.de-en" / "second.json"
     path.write_text(to_json({**made, "file": str(table)}))
     cli.main(["report", str(path), "--output", str(tmp_path / "page"), "--shuffles", "1000"])
-    assert sorted(p.name for p in (tmp_path / "page").iterdir()) == [
-        "table.csv", "table.html", "table.md", "table.tex",
-    ]  # fmt: skip
+    files = {p.name: p.read_text() for p in (tmp_path / "page").iterdir()}
+    assert {"table.csv", "table.html", "table.md", "table.tex"} <= files.keys()
+    shown = re.findall(r"!\[.+\]\((.+)\)", files["table.md"])
+    assert shown
+    assert set(shown) == {name for name in files if name.endswith(".svg")}
+    for name in shown:
+        assert ElementTree.fromstring(files[name]).tag == "{http://www.w3.org/2000/svg}svg"
     with pytest.raises(SystemExit, match="--shuffles 5 is too few for a p value; give 1000"):
         cli.main(["report", str(path), "--shuffles", "5"])
 
@@ -308,6 +312,6 @@ def test_an_empty_ledger_is_a_page_of_what_is_to_come(tmp_path: Path) -> None:
     table = parse_table(mapping(), "made", "made.yaml")
     empty = view(table, {**plan().everything(), "file": "", "changes": {}}, tmp_path)
     assert empty.line("small", "word").why == "word: unfinished, 0 of 2 runs"
-    blocks = document(empty, SCALE)
+    blocks = document(empty, SCALE, list(pictures(empty)))
     assert any(isinstance(block, Grid) for block in blocks)
-    assert "<figure" not in html(blocks, pictures(empty))
+    assert "<figure" not in html(blocks)
