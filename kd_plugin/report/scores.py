@@ -7,6 +7,7 @@ because it has no public way from sentences to counts and back; nothing else may
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,42 +15,49 @@ from sacrebleu.metrics import BLEU, CHRF
 
 from ..errors import InputError
 
-METRICS = ("BLEU", "chrF")  # M = 2
+METRICS = ("BLEU", "chrF")
 
 Counts = NDArray[np.int64]  # [..., D]: additive over sentences
-Scores = NDArray[np.float64]  # [..., M]: in points, 0 to 100
+Scores = NDArray[np.float64]  # [..., M], of M metrics: in points, 0 to 100
 
 
 class Measure:
-    """Both metrics against references: for each reference, its S sentences."""
+    """Metrics, both or ``only`` one, against references: for each reference, its S sentences."""
 
-    def __init__(self, references: Sequence[Sequence[str]], tokenize: str = "13a") -> None:
+    def __init__(
+        self, references: Sequence[Sequence[str]], tokenize: str = "13a", only: str = ""
+    ) -> None:
         """Raises InputError for a tokenizer that is not installed; chrF uses none."""
+        self.metrics, self.tokenize = dict[str, Any](), tokenize
         try:
-            bleu = BLEU(tokenize=tokenize, references=references)
+            if only != "chrF":
+                self.metrics["BLEU"] = BLEU(tokenize=tokenize, references=references)
         except (ImportError, OSError, RuntimeError) as error:  # a package or a download is missing
             reason = " ".join(str(error).split())
             raise InputError(f"--tokenize {tokenize} cannot be used: {reason}") from error
-        self.metrics = (bleu, CHRF(references=references))
-        self.tokenize = tokenize
-        self._width = 2 + 2 * bleu.max_ngram_order  # lengths, matches and n-grams
+        if only != "BLEU":
+            self.metrics["chrF"] = CHRF(references=references)
 
     def counts(self, hypotheses: Sequence[str]) -> Counts:
         """What the metrics count in each of S sentences [S, D]."""
-        parts = [metric._extract_corpus_statistics(hypotheses, None) for metric in self.metrics]
+        parts = [
+            metric._extract_corpus_statistics(hypotheses, None) for metric in self.metrics.values()
+        ]
         return np.concatenate(parts, axis=1)
 
     def score(self, sums: Counts) -> Scores:
         """The corpus scores [..., M] of summed counts [..., D]."""
         rows = sums.reshape(-1, sums.shape[-1])
-        parts = rows[:, : self._width].tolist(), rows[:, self._width :].tolist()
+        bleu = self.metrics.get("BLEU")
+        width = 2 + 2 * bleu.max_ngram_order if bleu else 0  # lengths, matches and n-grams
+        parts = {"BLEU": rows[:, :width].tolist(), "chrF": rows[:, width:].tolist()}
         columns = [
-            [metric._compute_score_from_stats(row).score for row in part]
-            for metric, part in zip(self.metrics, parts)
+            [metric._compute_score_from_stats(row).score for row in parts[name]]
+            for name, metric in self.metrics.items()
         ]
-        scores: Scores = np.array(columns).T.reshape(*sums.shape[:-1], len(METRICS))
+        scores: Scores = np.array(columns).T.reshape(*sums.shape[:-1], len(self.metrics))
         return scores
 
     def signatures(self) -> dict[str, str]:
         """sacrebleu's signature of each metric."""
-        return {n: str(metric.get_signature()) for n, metric in zip(METRICS, self.metrics)}
+        return {name: str(metric.get_signature()) for name, metric in self.metrics.items()}

@@ -94,12 +94,35 @@ def absent(test: Test, cells: Sequence[Cell]) -> str:
 
 
 @dataclass
+class Counted:
+    """What a metric counts in the translations that a folder keeps, each counted once."""
+
+    folder: Path
+    _measures: dict[tuple[str, str], Measure] = field(default_factory=dict)
+    _counts: dict[tuple[str, str, str], Counts] = field(default_factory=dict)
+
+    def measure(self, metric: str, references: str) -> Measure:
+        key = metric, references
+        if key not in self._measures:
+            self._measures[key] = Measure([self._lines(references)], only=metric)
+        return self._measures[key]
+
+    def counts(self, metric: str, references: str, name: str) -> Counts:
+        key = metric, references, name
+        if key not in self._counts:
+            self._counts[key] = self.measure(metric, references).counts(self._lines(name))
+        return self._counts[key]
+
+    def _lines(self, name: str) -> list[str]:
+        return kept(self.folder, name).decode("utf-8").splitlines()
+
+
+@dataclass
 class Ledger(Evidence):
     """The runs of a table in the ledger of a folder, at one scale and on one data set."""
 
-    folder: Path
+    counted: Counted
     entries: Mapping[Cell, Mapping[int, Entry]]
-    _counts: dict[str, Counts] = field(default_factory=dict)  # by translation
 
     def _seeds(self, cell: Cell, decoding: str, measure: str) -> Mapping[int, float]:
         found = {}
@@ -124,19 +147,14 @@ class Ledger(Evidence):
     ) -> tuple[float, float] | None:
         if said.measure not in METRICS:
             return None
-        first = self.entries[said.cells[0]][seeds[0]]
-        references = kept(self.folder, first["references"]).decode("utf-8").splitlines()
-        measure = Measure([references])
+        of = said.measure, self.entries[said.cells[0]][seeds[0]]["references"]
         systems = []
         for cell, decoding in zip(said.cells, said.decodings):
             names = [self.entries[cell][seed]["translations"][decoding] for seed in seeds]
-            for name in names:
-                if name not in self._counts:
-                    lines = kept(self.folder, name).decode("utf-8").splitlines()
-                    self._counts[name] = measure.counts(lines)
-            systems.append(np.stack([self._counts[name] for name in names]))
-        bounds = hierarchical_bootstrap(systems, weights, measure.score, RESAMPLES, SEED, level)
-        low, high = bounds[:, METRICS.index(said.measure)].tolist()
+            systems.append(np.stack([self.counted.counts(*of, name) for name in names]))
+        score = self.counted.measure(*of).score
+        bounds = hierarchical_bootstrap(systems, weights, score, RESAMPLES, SEED, level)
+        low, high = bounds[:, 0].tolist()
         return low, high
 
 
@@ -217,8 +235,9 @@ def ledgers(folder: Path) -> list[Evidence]:
             continue
         groups.setdefault(group, {}).setdefault(cell, {})[seed] = entry
     nothing = {"smoke": ", whose numbers mean nothing"}
+    counted = Counted(folder)
     return [
-        Ledger(table, f"scale {scale}{nothing.get(scale, '')}, {data}", folder, entries)
+        Ledger(table, f"scale {scale}{nothing.get(scale, '')}, {data}", counted, entries)
         for (table, scale, data), entries in sorted(groups.items())
     ]
 
