@@ -1,6 +1,6 @@
 """Whole tables at scale smoke, from raw text to their pages; the toy's, killed on the way.
 
-For every change run one paper's, here, and the toy's (tests/test_quickstart.py).
+For every change run two rows of one paper's, here, and the toy's (tests/test_quickstart.py).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import sacrebleu
+import yaml
 
 from kd_plugin.tables.ledger import kept, read_ledger
 from kd_plugin.tables.locate import CONFIGS, REPOSITORY
@@ -64,8 +65,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("host", ["pure"], indirect=True)  # the quickstart has the compiled one
 def test_a_papers_table_from_raw_text_to_its_page(host: str, tmp_path: Path) -> None:
-    assert start(tmp_path, "aji_heafield_2020").wait() == 0
-    require_filled(tmp_path, "aji_heafield_2020")
+    """References, and beside them the teacher's text for sources that have none."""
+    table = yaml.safe_load((CONFIGS / "tables" / "aji_heafield_2020.yaml").read_text())
+    table["rows"] = {name: table["rows"][name] for name in ("gold", "gold+source")}
+    (tmp_path / "two.yaml").write_text(json.dumps(table))  # JSON is YAML
+    assert start(tmp_path / "out", f"{tmp_path}/two.yaml").wait() == 0
+    require_filled(tmp_path / "out", "two")
 
 
 @pytest.mark.slow
