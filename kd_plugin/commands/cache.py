@@ -7,6 +7,7 @@ docs/stores.md has the format, what the kept mass is, and where the defaults com
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,11 @@ def add_command(commands: Any) -> None:
     add("--dtype", choices=DTYPES, default="float16", help="(default: %(default)s)")
     add("--max-tokens", type=int, default=4000, help="tokens in a batch (default: %(default)s)")
     add_too_long(parser, "the teacher", "store nothing of them")
-    add("--info", action="store_true", help="write nothing; size, kept mass, entropy")
+    add(
+        "--info",
+        action="store_true",
+        help="write nothing; size, and what the records say",
+    )
     add("--verify", action="store_true", help="write nothing; compare with the live teacher")
     add_work_flags(parser)
     add_device_flags(parser)
@@ -78,14 +83,15 @@ def run(given: argparse.Namespace) -> None:
     subsets = given.subset.split(",")
     if given.info:
         for subset in subsets:
-            print(describe(Store(given.output, subset_name(task, subset))))
+            store = Store(given.output, subset_name(task, subset))
+            print(describe(store, partial(read_pairs, task, subset)))
         return
     teacher = load_teacher(given.path, task, given.teacher_data, flag="--path")
     teacher.to(device, precision_of(given.fp16))
     for subset in subsets:
         if given.verify:
-            store = TeacherStore([str(given.output)], task, subset, "--output")
-            print(verify(store, read_pairs(task, subset), teacher))
+            written = TeacherStore([str(given.output)], task, subset, "--output")
+            print(verify(written, read_pairs(task, subset), teacher))
         else:
             flag = f"--path {given.path}"
             print(write_subset(task, teacher, keep, given.output, subset, flag, shard, shards))

@@ -271,6 +271,35 @@ def test_the_loss_is_the_papers(data: Path, stored: Path, store: Path, T: float,
     assert int(log["retrieved"]) == found
 
 
+def test_info_tells_how_much_neighbours_repeat_the_reference(
+    data: Path, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.main(["cache", str(data), "--output", str(store), "--info", "--subset", "train"])
+    printed = capsys.readouterr().out
+    kept, setup = Store(store, "train.xx-yy"), build(data, *TINY, *distillation())
+    setup.task.load_dataset("train")
+    targets = setup.task.dataset("train").tgt
+    sums, zero = np.zeros(3), 0
+    for row in range(len(kept)):
+        for record, y in zip(kept.read(row), targets[row].tolist()):
+            q: dict[int, float] = {}
+            weights = np.exp(-(record["distance"].astype(float) - record["distance"][0]) / 10)
+            for token, weight in zip(record["ids"].tolist(), weights / weights.sum()):
+                q[token] = q.get(token, 0.0) + weight
+            zero += record["distance"][0] == 0
+            sums += (
+                weights[0] / weights.sum(),
+                q.get(y, 0.0),
+                -sum(p * np.log(p) for p in q.values()),
+            )
+    nearest, mass, entropy = sums / kept.tokens
+    assert (
+        f"--knn-temperature 10: {nearest:.3f} of the weight on the nearest, {mass:.3f} on the "
+        f"reference's token, entropy {entropy:.3f} nats a token\n"
+    ) in printed
+    assert f"nearest neighbour has distance 0: {zero / kept.tokens:.3f}\n" in printed
+
+
 def belief_of(distance: list[float], ids: list[int], T: float) -> list[float]:
     from kd_plugin.teachers.retrieved import NeighbourBelief
 
