@@ -184,7 +184,7 @@ fi
 [ ! -t 2 ] || printf '\r\033[K' >&2
 fairseq-kd report "$plan"
 if [ -n "$failed" ] && [ -n "$over" ]; then
-    echo "reproduce.sh: $minutes minutes are over; run the same command again to go on" >&2
+    [ -n "$CALLED" ] || echo "reproduce.sh: $minutes minutes are over; run the same command again to go on" >&2
     exit 75
 elif [ -n "$failed" ]; then
     steps="$(fairseq-kd progress "$plan" | grep '^failed')" || die_with "$folder/snakemake.log" "snakemake failed"

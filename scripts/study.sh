@@ -45,13 +45,17 @@ if [ -n "${CUDA_VISIBLE_DEVICES-$(nvidia-smi -L 2> /dev/null || true)}" ]; then
 else
     flags+=(--cores "${together:-2}")
 fi
+out_of_time() {
+    echo "study.sh: $minutes minutes are over; run the same command again to go on" >&2
+    exit 75
+}
 failed=0
 for table in "${tables[@]}"; do
     left="$(awk "BEGIN { printf \"%.3f\", $minutes - $SECONDS / 60 }")"
-    [[ "$left" = [0-9]* && "$left" != 0.000 ]] || exit 75
+    [[ "$left" = [0-9]* && "$left" != 0.000 ]] || out_of_time
     status=0
     child "$ROOT/scripts/reproduce.sh" "$table" "${flags[@]}" --minutes "$left" || status="$?"
-    [ "$status" != 75 ] || exit 75
+    [ "$status" != 75 ] || out_of_time
     [ "$status" = 0 ] || failed=1
 done
 exit "$failed"

@@ -269,7 +269,8 @@ def test_a_study_whose_time_is_over_goes_on_in_the_next_call(tmp_path: Path) -> 
     study = ["first", "second", "--output", "out", "--seeds", "2"]
     ended = reproduce(tmp_path, *study, "--minutes", "0.2", script="study.sh")
     assert ended.returncode == 75, ended.stderr
-    assert "minutes are over; run the same command again to go on" in ended.stderr
+    told = "study.sh: 0.2 minutes are over; run the same command again to go on"
+    assert ended.stderr.splitlines()[-1] == told
     out, calls = tmp_path / "out", tmp_path / "calls"
     assert not Path("/proc", (out / "process").read_text().strip()).exists()
     assert look(out / "steps" / "train-b").what not in ("running", "failed")
