@@ -179,6 +179,11 @@ require_minutes() {
         die "--minutes $1 is no time; give 10 or 0.5"
 }
 
+# A count of at least 1, if it is given: require_some FLAG VALUE.
+require_some() {
+    [[ "${2:-1}" =~ ^[1-9][0-9]{0,2}$ ]] || die "$1 $2 is no count; give 1, 2, ..."
+}
+
 # A count of a flag: require_count FLAG VALUE.
 require_count() {
     [[ "$2" =~ ^[0-9]{1,4}$ ]] || die "$1 $2 is no count; give 0, 1, 2, ..."

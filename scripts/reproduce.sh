@@ -55,10 +55,9 @@ done
 [ -d "$profile" ] || profile="$ROOT/configs/profiles/$profile"
 [ -d "$profile" ] || die "--profile $(basename "$profile") is unknown; give local, gpus, slurm or a folder"
 require_minutes "$minutes"
-if [ -n "$per_gpu" ]; then
-    [ "$(basename "$profile")" = gpus ] || die "--per-gpu is of --profile gpus; give that, or --cores"
-    [[ "$per_gpu" =~ ^[1-9][0-9]{0,2}$ ]] || die "--per-gpu $per_gpu is no count; give 1, 2, ..."
-fi
+require_some --per-gpu "$per_gpu"
+[ -z "$per_gpu" ] || [ "$(basename "$profile")" = gpus ] ||
+    die "--per-gpu is of --profile gpus; give that, or --cores"
 alone="" # without Snakemake
 if ! command -v snakemake > /dev/null; then
     alone=1

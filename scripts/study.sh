@@ -38,7 +38,7 @@ while [ "$#" -gt 0 ]; do
 done
 [ "${#tables[@]}" -gt 0 ] || die "give TABLE; see --help"
 require_minutes "$minutes"
-[[ "${together:-1}" =~ ^[1-9][0-9]{0,2}$ ]] || die "--side-by-side $together is no count; give 1, 2, ..."
+require_some --side-by-side "$together"
 
 if [ -n "${CUDA_VISIBLE_DEVICES-$(nvidia-smi -L 2> /dev/null || true)}" ]; then
     flags+=(--profile gpus --per-gpu "${together:-4}")

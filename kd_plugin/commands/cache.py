@@ -7,7 +7,6 @@ docs/stores.md has the format, what the kept mass is, and where the defaults com
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +67,7 @@ def run(given: argparse.Namespace) -> None:
     from ..stores.info import describe
     from ..stores.store import Store
     from ..tasks.distillation import DistillationTask
+    from ..teachers import retrieved
     from ..teachers.cache import Keep, read_pairs, write_subset
     from ..teachers.checkpoints import load_teacher
     from ..teachers.stored import TeacherStore
@@ -84,7 +84,9 @@ def run(given: argparse.Namespace) -> None:
     if given.info:
         for subset in subsets:
             store = Store(given.output, subset_name(task, subset))
-            print(describe(store, partial(read_pairs, task, subset)))
+            print(describe(store))
+            if store.settings["kind"] == "neighbours":
+                print(*retrieved.describe(store, read_pairs(task, subset)), sep="\n")
         return
     teacher = load_teacher(given.path, task, given.teacher_data, flag="--path")
     teacher.to(device, precision_of(given.fp16))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..report import table as scored_table
 from ..report.table import SEED_COLUMNS, rounded, seed_lines, seed_remark
@@ -18,7 +18,7 @@ BUDGET = (
 )  # fmt: skip
 
 
-def document(view: View, scale: Scale, pictures: Sequence[Picture] = ()) -> list[Block]:
+def document(view: View, scale: Scale, pictures: Iterable[Picture] = ()) -> list[Block]:
     """All that is told of a table; its pictures stand behind the first grid."""
     table, plan = view.table, view.plan
     blocks: list[Block] = [Heading(table.title, 1)]

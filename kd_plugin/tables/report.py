@@ -34,9 +34,8 @@ def write_report(plan_file: Path, output: Path, shuffles: int) -> Path:
     plan = read_plan(plan_file)
     table = read_table(Path(plan["file"]))
     found = view(table, plan, plan_file.resolve().parent.parent, shuffles)
-    blocks = document(
-        found, find_scale(table, plan["scale"], plan["changes"]), list(pictures(found))
-    )
+    scale = find_scale(table, plan["scale"], plan["changes"])
+    blocks = document(found, scale, pictures(found))
     files = {
         "table.md": markdown(blocks),
         "table.tex": latex(blocks),

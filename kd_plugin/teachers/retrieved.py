@@ -7,13 +7,18 @@ with squared distances d and the neighbours' tokens v.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..errors import InputError
+from ..stores.store import Store
 from .targets import Belief
 
+TEMPERATURES = (1, 10, 100)  # of squared distances; the papers have 10 and 100
 LEAST = 1e-38  # of a probability, so that its logarithm is finite
 
 
@@ -69,3 +74,45 @@ class NeighbourBelief:
     def by_token(self, weights: Tensor) -> Tensor:
         """The neighbours' ``weights`` [n, K], added up for each token [n, V]."""
         return weights.new_zeros(len(weights), self.vocabulary).scatter_add(-1, self.ids, weights)
+
+
+def describe(store: Store, pairs: Any) -> Iterator[str]:
+    """``fairseq-kd cache --info``: what a store's neighbours say that the references do not.
+
+    By temperature the mean weight of the nearest one (the token's own entry, unless that was left
+    out), the mean mass of the reference's token, and the mean entropy of the mass by token.
+
+    Args:
+        store: of neighbours.
+        pairs: its sentences.
+
+    Raises:
+        InputError: the sentences are others than the store's.
+    """
+    sums, at_zero = torch.zeros(len(TEMPERATURES), 3, dtype=torch.float64), 0
+    for row in range(len(store)):
+        source, target = pairs.src[row], pairs.tgt[row]
+        if not store.is_text(row, source, target):
+            raise InputError(
+                f"{store.folder} was written for another sentence {row + 1} of {store.name} than "
+                "the data's; give the data folder that it was written for"
+            )
+        records = store.read(row)
+        if len(records) == 0:  # too long for the teacher
+            continue
+        ids = torch.from_numpy(records["ids"].astype("int64"))
+        distance = torch.from_numpy(records["distance"].astype("float64"))
+        at_zero += int((distance[:, 0] == 0).sum())
+        right = ids == target.unsqueeze(-1)
+        found = NeighbourBelief(ids, distance, len(pairs.tgt_dict))
+        for told, temperature in zip(sums, TEMPERATURES):
+            belief = found.at(temperature)
+            entropy = -(belief.q * belief.log_q).sum()
+            told += torch.stack([belief.q[:, 0].sum(), belief.q[right].sum(), entropy])
+    yield f"tokens whose nearest neighbour has distance 0: {at_zero / max(store.tokens, 1):.3f}"
+    for temperature, told in zip(TEMPERATURES, (sums / max(store.tokens, 1)).tolist()):
+        nearest, mass, entropy = told
+        yield (
+            f"--knn-temperature {temperature}: {nearest:.3f} of the weight on the nearest, "
+            f"{mass:.3f} on the reference's token, entropy {entropy:.3f} nats a token"
+        )

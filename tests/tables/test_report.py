@@ -251,7 +251,7 @@ class Tags(HTMLParser):
 
 
 def test_the_page_needs_nothing_else(found: View) -> None:
-    page = html(document(found, SCALE, list(pictures(found))))
+    page = html(document(found, SCALE, pictures(found)))
     assert "http" not in page
     assert not re.search(r"""(src|href)=["'](?!#)""", page)
     tags = Tags()
@@ -263,7 +263,7 @@ def test_the_page_needs_nothing_else(found: View) -> None:
     identifiers = re.findall(r' id="([^"]+)"', page)
     known = set(identifiers)
     assert all(name in known for name in re.findall(r'href="#([^"]+)"', page))
-    assert page == html(document(found, SCALE, list(pictures(found))))  # the same bytes each time
+    assert page == html(document(found, SCALE, pictures(found)))  # the same bytes each time
 
 
 def test_pictures_have_named_axes(found: View) -> None:
@@ -312,6 +312,6 @@ def test_an_empty_ledger_is_a_page_of_what_is_to_come(tmp_path: Path) -> None:
     table = parse_table(mapping(), "made", "made.yaml")
     empty = view(table, {**plan().everything(), "file": "", "changes": {}}, tmp_path)
     assert empty.line("small", "word").why == "word: unfinished, 0 of 2 runs"
-    blocks = document(empty, SCALE, list(pictures(empty)))
+    blocks = document(empty, SCALE, pictures(empty))
     assert any(isinstance(block, Grid) for block in blocks)
     assert "<figure" not in html(blocks)
