@@ -42,11 +42,11 @@ def document(view: View, scale: Scale, pictures: Iterable[Picture] = ()) -> list
 
 def _budget(view: View, scale: Scale) -> list[Block]:
     """Which rows do not train as the others do."""
-    different = [
-        f"{row.label} ({', '.join(flags)})"
-        for row in view.table.rows.values()
-        if (flags := [f"{k} {v[0]}" for k, v in scale.flags_of(row).items() if k in BUDGET])
-    ]
+    different = []
+    for row in view.table.rows.values():
+        flags = [f"{k} {v[0]}" for k, v in scale.flags_of(row).items() if k in BUDGET]
+        flags += [f"{row.longer} times the updates"] * (row.longer > 1)
+        different += [f"{row.label} ({', '.join(flags)})"] * bool(flags)
     if not different:
         return [Text("All students of one kind have the same updates, batches and learning rate.")]
     return [Text(f"Other updates, batches or learning rate: {', '.join(different)}.")]
@@ -156,6 +156,8 @@ def provenance(table: Table) -> Grid:
     for row in table.rows.values():
         made = [row.method or "no distillation", row.text or row.distilled or "", row.store or ""]
         rows.append([f"row {row.label}", "method", ", ".join(filter(None, made)), row.source])
+        if row.longer > 1:
+            rows.append([f"row {row.label}", "updates", f"{row.longer} times", row.source])
         told.append((f"row {row.label}", row.flags | row.search))
     for where, flags in told:
         rows += [[where, flag, value or "", source] for flag, (value, source) in flags.items()]

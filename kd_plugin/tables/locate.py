@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..corpus.config import read_config
+from ..corpus.config import halved, in_halves, read_config
 from ..errors import InputError
 from .read import read_scale, read_table
 from .steps import ROOT
@@ -82,19 +82,18 @@ def find_data(
     """
     path = find(name, "data", ".yaml", beside)
     cfg = read_config(path)
-    whole = None
-    if table.halves and path.stem.endswith("-halves"):
-        base = path.with_name(path.name.replace("-halves", ""))
-        if base.is_file() and "generator" in read_config(base):
-            whole = find_data(dataclasses.replace(table, halves=False), str(base), None, False)
-    if whole is not None or "generator" in cfg:
+    if table.halves and not in_halves(cfg):
+        table = dataclasses.replace(table, halves=False)
+        whole = find_data(table, name, origin, download, beside)
+        return dataclasses.replace(whole, cfg=halved(cfg), whole=whole)
+    if "generator" in cfg:
         if origin is not None:
             raise InputError(
                 f"--from {origin} would not be read: a program writes the text of data set "
                 f"{path.stem}, on which this runs; leave --from out, or name your own data set "
                 "with --data"
             )
-        return Data(path.stem, word_of(path), cfg, (), whole)
+        return Data(path.stem, word_of(path), cfg)
     if origin is not None:
         if not Path(origin).is_dir():
             raise InputError(f"--from {origin} is no folder; name that of the raw files")

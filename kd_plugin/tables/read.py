@@ -206,6 +206,8 @@ def _row(
 ) -> Row:
     where = f"{where}: rows.{name}"
     check_keys(given, ROW, (), where)
+    if "longer" in given and "--max-update" in given.get("flags", {}):
+        raise InputError(f"{where} has longer and --max-update; give one")
     source = given.get("from", source)
     search = given.get("search", {})
     check_keys(search, SEARCH, (), f"{where}.search")
@@ -222,6 +224,7 @@ def _row(
         given.get("text"),
         given.get("distilled"),
         read_flags(given.get("flags", {}), source, f"{where}.flags"),
+        given.get("longer", 1),
         given.get("start"),
         search.get("datastore"),
         read_flags(search.get("flags", {}), source, f"{where}.search.flags"),
@@ -335,6 +338,12 @@ def _check_references(table: Table, where: str) -> None:
     for at, name, known in ask:
         if name is not None and name not in known:
             raise InputError(f"{at} names {name!r}; give one of {', '.join(known) or 'none'}")
+    doubled = table.gates.doubled if table.gates else None
+    if doubled and table.rows[doubled].longer < 2:
+        raise InputError(
+            f"{where}: gates.doubled names {doubled!r}, which has the updates of others; say "
+            f"longer: 2 in rows.{doubled}"
+        )
     labels = [row.label for row in table.rows.values()]
     for label in labels:
         if labels.count(label) > 1 or label == "teacher":

@@ -106,6 +106,7 @@ ROW: dict[str, Rule] = {
     "text": TEXT,
     "distilled": TEXT,
     "flags": MAPPING,
+    "longer": SIZE,
     "start": TEXT,
     "search": MAPPING,
     "students": NAMES,

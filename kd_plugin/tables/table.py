@@ -67,6 +67,7 @@ class Row:
     text: str | None
     distilled: str | None
     flags: Flags
+    longer: int  # times the updates of the student's model
     start: str | None
     datastore: str | None  # for kNN-MT
     search: Flags

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from ..errors import InputError
 from . import texts
-from .flags import words
+from .flags import Flags, words
 from .steps import ROOT, Command, Step
 from .table import Row, Store, Student
 from .taught import Lesson, folds_of, taught
@@ -65,10 +65,16 @@ def train(
         flags += ["--finetune-from-model", start.checkpoint]
         after.append(start.step)
     scaled = work.scale.flags.get("student", {})
-    flags += words(student.flags, scaled, work.scale.flags_of(row))
     instead = work.scale.models.get("student", student.model)
     model = work.models[work.scale.students.get(student.name, instead)]
     title = f"{row.label}, {student.label}, seed {seed}"
+    longer: Flags = {}
+    if row.longer > 1:
+        updates = _updates((*model.flags, *words(student.flags, scaled)))
+        if updates is None:
+            raise InputError(f"rows.{row.name}.longer needs --max-update in {model.word}")
+        longer = {"--max-update": (str(row.longer * updates), row.source)}
+    flags += words(student.flags, scaled, longer, work.scale.flags_of(row))
     return _train(work, title, text, model, tuple(flags), seed, after)
 
 
@@ -130,10 +136,16 @@ def _kept(rule: str, flags: Sequence[str], title: str) -> tuple[str, ...]:
     keep = ("--keep-interval-updates", wanted)
     if "--save-interval-updates" in flags:
         return keep
-    given = [after for flag, after in pairwise(flags) if flag == "--max-update"]
-    if not given or not given[-1].isdigit():
+    updates = _updates(flags)
+    if updates is None:
         raise InputError(
             f"checkpoint {rule} needs --save-interval-updates or --max-update among the flags of "
             f"teacher and students; {title} has neither"
         )
-    return ("--save-interval-updates", str(max(1, int(given[-1]) // (2 * int(wanted)))), *keep)
+    return ("--save-interval-updates", str(max(1, updates // (2 * int(wanted)))), *keep)
+
+
+def _updates(flags: Sequence[str]) -> int | None:
+    """How long a training with these flags is, where they say so."""
+    given = [after for flag, after in pairwise(flags) if flag == "--max-update"]
+    return int(given[-1]) if given and given[-1].isdigit() else None

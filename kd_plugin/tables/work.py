@@ -20,7 +20,7 @@ class Data:
     word: str
     cfg: Mapping[str, Any]
     origin: tuple[str, ...] = ()  # --from FOLDER, --download, or nothing for a generator
-    whole: Data | None = None  # of a data set in halves, the one that is cut, if it is generated
+    whole: Data | None = None  # of a data set in halves, the one that is cut, if that has a file
 
     @property
     def languages(self) -> tuple[str, str]:

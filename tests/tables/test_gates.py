@@ -24,12 +24,13 @@ from .made import mapping, plan
 from .test_report import sentences
 
 ROWS = {"none": {}, "word": {"method": "word_kd", "store": "top"}, "seq": {"text": "kd"},
-        "twice": {"flags": {"--max-update": 20}, "seeds": 1}}  # fmt: skip
+        "twice": {"longer": 2, "seeds": 1}}  # fmt: skip
 GATED: dict[str, Any] = {
     "gates": {"doubled": "twice", "gain": 0.5, "teacher": 5, "memorised": 10},
     "rows": ROWS, "published": [],
+    "students": {who: {"model": who, "flags": {"--max-update": 10}} for who in ("small", "tiny")},
 }  # fmt: skip
-ONE = {"small": {"model": "small"}}
+ONLY = GATED | {"students": {"small": GATED["students"]["small"]}}  # one student alone
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def behind(made: Plan, folder: str) -> set[str]:
 
 
 def test_rows_stand_behind_the_gate() -> None:
-    made = plan(**GATED, students=ONE)
+    made = plan(**ONLY)
     (step,) = (step for step in made.steps if step.kind == "gate")
     titles = {s.title: s for s in made.steps if s.folder in behind(made, step.folder)}
     free = {"teacher", "none, small, seed 1", "twice, small, seed 1"}
@@ -122,7 +123,7 @@ def test_rows_stand_behind_the_gate() -> None:
     assert {"teacher's text kd (train)", "cache top"} <= {*titles}
     assert step.commands[0][:2] == ("fairseq-kd", "gate")
     assert "--tell" not in step.commands[0]
-    plain = plan(rows=ROWS, published=[], students=ONE)
+    plain = plan(rows=ROWS, published=[], students=ONLY["students"])
     without = {s.folder for s in made.steps if s.kind not in ("gate", "fit", "agreement")}
     assert without == {s.folder for s in plain.steps}  # the same work, in another order
 
@@ -147,6 +148,7 @@ def test_each_student_has_its_own_gate() -> None:
         ({"gates": {}}, "gates is empty; give some of doubled, gain, teacher, memorised"),
         ({"gates": {"teacher": "5"}}, "gates has teacher '5', which must be a number"),
         ({"gates": {"tacher": 5}}, "unknown key 'tacher'; give doubled, gain"),
+        ({"gates": {"doubled": "word"}}, "'word', which has the updates of others; say longer: 2"),
     ],
 )
 def test_bad_gates(changes: dict[str, Any], words: str) -> None:
@@ -155,14 +157,14 @@ def test_bad_gates(changes: dict[str, Any], words: str) -> None:
 
 
 def test_a_page_says_why_rows_are_not_run(tmp_path: Path) -> None:
-    made = plan(**GATED, students=ONE)
+    made = plan(**ONLY)
     (step,) = (step for step in made.steps if step.kind == "gate")
     folder = tmp_path / step.folder
     folder.mkdir(parents=True)
     (folder / "began").touch()
     (folder / "failed").write_text("fairseq-kd: error: gate closed: no good\n")
     path = made.write(tmp_path, Path("made.yaml"), {})
-    table = parse_table(mapping(**GATED, students=ONE), "made", "made.yaml")
+    table = parse_table(mapping(**ONLY), "made", "made.yaml")
     found = view(table, read_plan(path), tmp_path)
     told = {line.row: (line.state, line.why) for line in found.lines["small"]}
     assert told["word"] == ("not run", "word: not run: gate closed, see above")
@@ -179,7 +181,7 @@ def test_a_page_says_why_rows_are_not_run(tmp_path: Path) -> None:
 
 def test_rows_seeds_and_minutes(tmp_path: Path) -> None:
     """none has taken 100 and 140 seconds, word 240: seq is taken for their mean, 160."""
-    made = plan(**GATED, students=ONE).everything()
+    made = plan(**ONLY).everything()
     untimed = list(forecast(made, look_at_all(made["steps"], tmp_path)))
     assert untimed == [
         "  none, small: 2 seeds", "  word, small: 2 seeds", "  seq, small: 2 seeds",

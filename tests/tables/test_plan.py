@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 from typing import Any
@@ -196,6 +197,17 @@ def test_sources_without_reference() -> None:
     assert "test1" not in scored
 
 
+def test_a_data_set_that_is_cut_in_halves() -> None:
+    """It is prepared, cut, and prepared again by the file that the cutting writes."""
+    of = dataclasses.replace(HALVES, whole=dataclasses.replace(DATA, origin=("--from", "/raw")))
+    raw, halves, data = plan(of=of, halves=True).steps[:3]
+    assert raw.commands[0][:5] == ("fairseq-kd", "prepare", DATA.word, "--from", "/raw")
+    assert halves.commands[0][2] == f"{flag(raw, '--output')}/raw"
+    assert flag(halves, "--config") == DATA.word
+    assert data.commands[0][1] == f"{halves.commands[0][3]}/halves.yaml"
+    assert flag(data, "--from") == halves.commands[0][3]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -214,6 +226,29 @@ def test_halves_need_a_second_test_set() -> None:
     one = Data("one", "one.yaml", {"languages": ["de", "en"], "tests": ["a"]}, ("--from", "raw"))
     with pytest.raises(InputError, match="one has one test set, and halves: true takes the last"):
         plan(of=one, halves=True)
+
+
+def test_a_row_that_trains_longer() -> None:
+    """So many times what table, scale and model say last; its own scale has the last word."""
+    row = {"longer": 3}
+    model = {"small": Model("m", ("--max-update", "7")), "big": MODELS["big"]}
+    told: dict[str, Any] = {
+        "students": {"small": {"model": "small"}}, "rows": {"none": {}, "more": row},
+        "published": [],
+    }  # fmt: skip
+    read = table(**told)
+    made = [
+        compile_table(read, scale, DATA, model)
+        for scale in (
+            Scale("paper"),
+            Scale("smoke", flags={"student": {"--max-update": ("2", "ours")}}),
+            Scale("smoke", rows={"more": {"--max-update": ("5", "ours")}}),
+        )
+    ]
+    assert [flag(training(one, "more"), "--max-update") for one in made] == ["21", "6", "5"]
+    assert "--max-update" not in training(made[0], "none").commands[0]
+    with pytest.raises(InputError, match=r"rows\.more\.longer needs --max-update in .*small.args"):
+        plan(**told)
 
 
 @pytest.mark.parametrize("rule", ["last", "best-bleu", "average:3"])

@@ -27,6 +27,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"rows__near__students": ["smal"]}, "students names 'smal'; give one of small, tiny"),
     ({"rows__none__search": {"datastore": "near"}}, "names 'near', which is no datastore; give a"),
     ({"rows__none": 3}, "rows has none 3, which must be a mapping"),
+    ({"rows__none__longer": 1.5}, "has longer 1.5, which must be a whole number from 1"),
+    ({"rows__none": {"longer": 2, "flags": {"--max-update": 9}}}, "has longer and --max-update"),
     ({"rows__none__seeds": 0}, "has seeds 0, which must be a whole number from 1"),
     ({"rows__a b": {}}, "rows has the name 'a b'; give letters, digits"),
     ({"rows__none__label": "word"}, "have the label 'word' twice"),
@@ -119,6 +121,19 @@ def test_data_that_is_nowhere(tmp_path: Path) -> None:
     assert find_data(read, "multi30k", None, True).origin == ("--download",)
     assert find_data(read, "multi30k", str(tmp_path), False).origin == ("--from", str(tmp_path))
     assert find_data(read, "toy", None, False).origin == ()
+
+
+def test_a_data_set_is_cut_in_halves_or_is_half_of_one(tmp_path: Path) -> None:
+    read = table(halves=True)
+    whole = find_data(table(), "multi30k", str(tmp_path), False)
+    found = find_data(read, "multi30k", str(tmp_path), False)
+    assert (found.whole, found.name) == (whole, "multi30k")
+    assert found.cfg["tests"] == ["test", "test1", "test2", "half2"]
+    assert found.cfg["subwords"] == whole.cfg["subwords"]
+    assert "sha256" not in found.cfg
+    assert find_data(read, "multi30k-halves", str(tmp_path), False).whole is None
+    with pytest.raises(InputError, match=r"--from .* would not be read: a program writes"):
+        find_data(read, "toy", str(tmp_path), False)
 
 
 def test_a_table_changes_single_keys_of_a_scale() -> None:

@@ -7,6 +7,7 @@ import io
 import random
 import re
 import statistics
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -177,13 +178,15 @@ def test_rows_that_train_otherwise_are_named(found: View) -> None:
     assert (
         Text("All students of one kind have the same updates, batches and learning rate.") in blocks
     )
-    row = found.table.rows["word"]
-    row.flags["--max-update"] = ("9", "ours")
-    try:
-        told = [b.text for b in document(found, SCALE) if isinstance(b, Text)]
-    finally:
-        del row.flags["--max-update"]
-    assert "Other updates, batches or learning rate: word (--max-update 9)." in told
+    rows = found.table.rows
+    word, seq = rows["word"], rows["seq"]
+    changed = {"word": replace(word, flags={"--lr": ("9", "ours")}), "seq": replace(seq, longer=2)}
+    view = replace(found, table=replace(found.table, rows=rows | changed))
+    told = [b.text for b in document(view, SCALE) if isinstance(b, Text)]
+    assert (
+        "Other updates, batches or learning rate: word (--lr 9), seq (2 times the updates)." in told
+    )
+    assert ["row seq", "updates", "2 times", "ours"] in provenance(view.table).rows
     assert "--max-update" in BUDGET
 
 
