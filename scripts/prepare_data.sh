@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # From raw text to a folder that fairseq reads: clean, cut into subwords, binarise.
 #
-# usage: ./scripts/prepare_data.sh NAME OUTPUT [--from FOLDER | --download] [--train-pairs N] [--limit N]
+# usage: ./scripts/prepare_data.sh NAME OUTPUT [--from FOLDER | --download] [--train-pairs N]
+#                                 [--limit N] [--halves]
 #
 #   NAME    a data set of configs/data (toy, multi30k, tatoeba), or the path of such a YAML file
 #   OUTPUT  gets text/ (raw/, subwords/, manifest.json) and bin/ (fairseq's data)
 #   --from  folder with the raw files; toy needs none. --download fetches them where they are public
 #   --train-pairs  how many pairs the toy's training set has
+#   --halves  the training set in two by source; the second half becomes the last test set
 #   --limit  the first N pairs of every set, for a quick trial
 #
 # Run again it resumes; a finished folder is left alone.
@@ -33,8 +35,10 @@ cfg = json.load(open(sys.argv[1]))["settings"]["config"]
 print(*cfg["languages"], cfg["subwords"]["joint"])' "$output/text/manifest.json")
 tests="" joined=()
 [ "$joint" = False ] || joined=(--joined-dictionary)
-for file in "$output"/text/subwords/test*."$source"; do
-    tests="$tests,${file%."$source"}"
+for ((n = 0; ; n++)); do
+    file="$output/text/subwords/test${n#0}"
+    [ -f "$file.$source" ] || break
+    tests="$tests,$file"
 done
 rm -rf "$output/bin.partial"
 child fairseq-preprocess -s "$source" -t "$target" "${joined[@]}" --workers 1 \

@@ -30,11 +30,13 @@ def add_command(commands: Any) -> None:
     add("--train-pairs", type=int, help="use only the first so many training pairs")
     limit = "a trial: use only the first N pairs of each split, and as many subwords as they allow"
     add("--limit", metavar="N", type=int, help=limit)
+    halves = "cut the training set in two by source; the second half becomes the last test set"
+    add("--halves", action="store_true", help=halves)
 
 
 def run(given: argparse.Namespace) -> None:
     """Prepare, and print what there is."""
     from ..corpus.prepare import prepare
 
-    found = (given.folder, given.download, given.train_pairs, given.limit)
+    found = (given.folder, given.download, given.train_pairs, given.limit, given.halves)
     print(prepare(given.config, given.output, *found))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..files.keys import MAPPING, SIZE, TEXT, Rule, check_keys, is_size, read_mapping
-from .layout import check_hashes, splits_of
-
-HALVES_FILE = "halves.yaml"  # the data set of the halves, beside their text
-HALVES = ("half1", "half2")  # names of a training set's halves; see scripts/halves.py
+from .layout import check_hashes
 
 
 def _is_name(value: Any) -> bool:
@@ -93,19 +90,3 @@ def read_config(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: generator toy needs the key toy; see configs/data/toy.yaml")
     check_hashes(cfg, str(path))
     return cfg
-
-
-def in_halves(cfg: Mapping[str, Any]) -> bool:
-    """Whether a data set's training set is half of another one."""
-    return bool(cfg["train"] == HALVES[0])
-
-
-def halved(cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a data set's halves: half 2 is translated like a test set.
-
-    Args:
-        cfg: of the whole, which has been prepared: its files have our names, its text is checked.
-    """
-    kept = {key: cfg[key] for key in ("languages", "subwords", "clean", "origlang") if key in cfg}
-    tests = [split for split in splits_of(cfg) if split.startswith("test")]
-    return {**kept, "train": HALVES[0], "valid": "valid", "tests": [*tests, HALVES[1]]}

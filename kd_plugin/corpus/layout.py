@@ -14,15 +14,9 @@ Choices = list[list[str]]  # of which the first that exists counts; the files of
 
 def choices_of(cfg: Mapping[str, Any]) -> dict[str, Choices]:
     """Our name of each split (train, valid, test, test1, ...) and what its files may be called."""
-    return {
-        split: _choices(given) for split, given in splits_of(cfg).items() if every(given) is None
-    }
-
-
-def splits_of(cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """Our name of each split, and what the configuration says of it."""
     splits = {"train": cfg["train"], "valid": cfg["valid"]}
-    return splits | {f"test{number or ''}": stem for number, stem in enumerate(cfg["tests"])}
+    splits |= {f"test{number or ''}": stem for number, stem in enumerate(cfg["tests"])}
+    return {split: _choices(given) for split, given in splits.items() if every(given) is None}
 
 
 def _choices(given: Any) -> Choices:

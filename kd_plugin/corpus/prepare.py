@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -30,6 +31,7 @@ def prepare(
     fetch: bool = False,
     train_pairs: int | None = None,
     limit: int | None = None,
+    halves: bool = False,
 ) -> str:
     """Write the folder beside and move it into place; a finished one is left alone.
 
@@ -41,6 +43,7 @@ def prepare(
         train_pairs: use only the first so many training pairs.
         limit: use only the first so many pairs of each split, and as many subwords as these allow:
             a trial of a large data set.
+        halves: cut the training set in two by source; the second half becomes the last test set.
 
     Returns:
         What there is, in a line.
@@ -55,6 +58,8 @@ def prepare(
     settings = {"config": cfg, "train_pairs": train_pairs}
     if limit is not None:
         settings["limit"] = limit
+    if halves:
+        settings["halves"] = True
     if (output / "manifest.json").is_file():
         _require_same(output, settings)
         return f"{output} is complete: nothing to do"
@@ -66,6 +71,8 @@ def prepare(
             splits = {side: lines[:limit] for side, lines in splits.items()}
         dropped = _clean_training_set(splits, cfg, train_pairs)
         _take_valid(splits, cfg)
+        if halves:
+            _halve(splits, cfg)
         for (split, code), lines in splits.items():
             text = "".join(f"{line}\n" for line in lines)
             (part / "raw" / f"{split}.{code}").write_text(text, "utf-8")
@@ -201,6 +208,27 @@ def _take_valid(splits: Splits, cfg: Any) -> None:
             )
         splits["valid", code] = lines[n - 1 :: n]
         splits["train", code] = [line for row, line in enumerate(lines, 1) if row % n]
+
+
+def half_of(source: str) -> int:
+    """1 or 2, by a hash: the same for all pairs of a source."""
+    return 1 + (hashlib.sha256(source.encode()).digest()[0] & 1)
+
+
+def _halve(splits: Splits, cfg: Any) -> None:
+    """Half 1 of the cleaned training set stays, half 2 becomes the last test set."""
+    last = f"test{len(cfg['tests'])}"
+    halves = [half_of(source) for source in splits["train", cfg["languages"][0]]]
+    for code in cfg["languages"]:
+        pairs = list(zip(splits["train", code], halves, strict=True))
+        splits["train", code] = [line for line, half in pairs if half == 1]
+        splits[last, code] = [line for line, half in pairs if half == 2]
+    if cfg.get("origlang"):
+        splits[last, ORIGLANG] = [""] * halves.count(2)
+    if len({*halves}) < 2:
+        raise InputError(
+            f"--halves: all {len(halves)} training pairs have sources of one half; give more pairs"
+        )
 
 
 def _why_useless(pair: Sequence[str], rules: Any) -> str | None:

@@ -172,7 +172,6 @@ def _scaled(scale: Scale) -> list[Block]:
             ("data", "", scale.data),
             ("data", "training pairs", scale.train_pairs),
             ("data", "pairs of every set", scale.limit),
-            ("data", "lines", scale.lines),
             ("checkpoint", "", scale.checkpoint),
             *((f"every {who}", "model", model) for who, model in scale.models.items()),
             *((f"student {who}", "model", model) for who, model in scale.students.items()),

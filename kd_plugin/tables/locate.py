@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..corpus.config import halved, in_halves, read_config
+from ..corpus.config import read_config
 from ..errors import InputError
 from .read import read_scale, read_table
 from .steps import ROOT
@@ -16,6 +16,7 @@ from .work import Data, Model
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIGS = REPOSITORY / "configs"
+HALF = "half1"  # the training set of data that scripts/halves.py has cut
 
 
 def find(name: str, kind: str, ending: str, beside: Path | None = None) -> Path:
@@ -77,15 +78,18 @@ def find_data(
     """A data set, whose path may be relative to ``beside``, and where its raw text is.
 
     Raises:
-        InputError: there is no such data set, or nothing says where its text is, or --from says it
-            of one that a program writes.
+        InputError: there is no such data set, it is half of one and the table wants a whole, or
+            nothing says where its text is, or --from says it of one that a program writes.
     """
     path = find(name, "data", ".yaml", beside)
     cfg = read_config(path)
-    if table.halves and not in_halves(cfg):
-        table = dataclasses.replace(table, halves=False)
-        whole = find_data(table, name, origin, download, beside)
-        return dataclasses.replace(whole, cfg=halved(cfg), whole=whole)
+    half = cfg["train"] == HALF
+    if half and not table.halves:
+        raise InputError(
+            f"data set {path.stem} is half of another one (train: {HALF}), and table {table.name} "
+            "wants a whole one; name that with --data"
+        )
+    data = Data(path.stem, word_of(path), cfg, cut=table.halves and not half)
     if "generator" in cfg:
         if origin is not None:
             raise InputError(
@@ -93,16 +97,16 @@ def find_data(
                 f"{path.stem}, on which this runs; leave --from out, or name your own data set "
                 "with --data"
             )
-        return Data(path.stem, word_of(path), cfg)
+        return data
     if origin is not None:
         if not Path(origin).is_dir():
             raise InputError(f"--from {origin} is no folder; name that of the raw files")
-        return Data(path.stem, word_of(path), cfg, ("--from", str(Path(origin).resolve())))
-    if download and "download" in cfg and not table.halves:
-        return Data(path.stem, word_of(path), cfg, ("--download",))
+        return dataclasses.replace(data, origin=("--from", str(Path(origin).resolve())))
+    if download and "download" in cfg:
+        return dataclasses.replace(data, origin=("--download",))
     where = f" ({cfg['where']})" if "where" in cfg else ""
-    public = ", or --download" if "download" in cfg and not table.halves else ""
-    raise InputError(f"data set {path.stem}{where} is read from files; give --from FOLDER{public}")
+    more = ", that of the whole text" if half else ", or --download" if "download" in cfg else ""
+    raise InputError(f"data set {path.stem}{where} is read from files; give --from FOLDER{more}")
 
 
 def find_models(table: Table, scale: Scale, beside: Path) -> dict[str, Model]:

@@ -11,7 +11,7 @@ from .table import Row
 from .work import Teachers, Text, Trained, Work
 
 SPEED = ("--beam", "--lenpen", "--max-len-a", "--max-len-b", "--max-tokens")
-DATA = ("data", "raw", "halves", "folds", "noise")  # kinds of steps that are nobody's share
+DATA = ("data", "halves", "folds", "noise")  # kinds of steps that are nobody's share
 
 
 @dataclass(frozen=True)

@@ -291,7 +291,6 @@ def parse_scale(name: str, given: Any, where: str) -> Scale:
         given.get("seeds", 3),
         given.get("train_pairs"),
         given.get("limit"),
-        given.get("lines"),
         given.get("checkpoint"),
         models,
         given.get("students", {}),
@@ -339,10 +338,10 @@ def _check_references(table: Table, where: str) -> None:
         if name is not None and name not in known:
             raise InputError(f"{at} names {name!r}; give one of {', '.join(known) or 'none'}")
     doubled = table.gates.doubled if table.gates else None
-    if doubled and table.rows[doubled].longer < 2:
+    if doubled and table.rows[doubled].longer != 2:
         raise InputError(
-            f"{where}: gates.doubled names {doubled!r}, which has the updates of others; say "
-            f"longer: 2 in rows.{doubled}"
+            f"{where}: gates.doubled names {doubled!r}, which does not say longer: 2; write it "
+            "there, in place of --max-update"
         )
     labels = [row.label for row in table.rows.values()]
     for label in labels:

@@ -130,7 +130,6 @@ SCALE: dict[str, Rule] = {
     "seeds": SIZE,
     "train_pairs": SIZE,
     "limit": SIZE,
-    "lines": SIZE,
     "checkpoint": CHECKPOINT,
     "teacher": MAPPING,
     "student": MAPPING,

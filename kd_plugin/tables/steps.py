@@ -17,7 +17,7 @@ ROOT = "$ROOT"  # begins names of files of the repository; scripts/step.sh says 
 DONE = "complete"  # the file of a folder whose step is done, with the seconds that it took
 GATE = "gate"  # the kind of step that opens or closes the rows behind it
 NO_MODEL = frozenset(
-    ("data", "raw", "halves", "folds", "noise", "filter", "select", "text", "describe", GATE,
+    ("data", "halves", "folds", "noise", "filter", "select", "text", "describe", GATE,
      "record")
 )  # fmt: skip
 Command = tuple[str, ...]

@@ -119,7 +119,6 @@ class Scale:
     seeds: int = 3
     train_pairs: int | None = None
     limit: int | None = None  # pairs of every set
-    lines: int | None = None
     checkpoint: str | None = None
     models: dict[str, str] = field(default_factory=dict)  # of teacher and student, instead
     students: dict[str, str] = field(default_factory=dict)  # those that run alone, and their models

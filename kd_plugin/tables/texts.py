@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..corpus.config import HALVES_FILE
 from ..errors import InputError
 from .flags import Flags, words
 from .steps import ROOT, Command, Step
@@ -13,19 +12,18 @@ from .work import Teachers, Text, Work
 
 def prepare(work: Work) -> Text:
     """Clean, cut and binarise, and damage; the references of all test sets in one file."""
-    data, scale, word, origin = work.data, work.scale, work.data.word, work.data.origin
+    data, scale, origin = work.data, work.scale, work.data.origin
     after: tuple[Step, ...] = ()
-    if work.table.halves:
+    if data.cut:
+        origin += ("--halves",)
+    elif work.table.halves:
         if len(data.tests) < 2:
             raise InputError(
                 f"{data.name} has one test set, and halves: true takes the last one for the second "
                 "half; name both under tests"
             )
         after = (_halves(work),)
-        raw = f"{after[0].folder}/raw"
-        origin = ("--from", raw)
-        if data.whole is not None:
-            word = f"{raw}/{HALVES_FILE}"
+        origin = ("--from", f"{after[0].folder}/raw")
     pairs: tuple[str, ...] = ()
     if scale.train_pairs:
         pairs += ("--train-pairs", str(scale.train_pairs))
@@ -37,7 +35,7 @@ def prepare(work: Work) -> Text:
         if work.tells_origlang:
             pooled["origlang"] = "origlang"
         script = f"{ROOT}/scripts/prepare_data.sh"
-        made: list[Command] = [(script, word, f"{own}/data", *origin, *pairs)]
+        made: list[Command] = [(script, data.word, f"{own}/data", *origin, *pairs)]
         for name, ending in pooled.items():
             files = [f"{own}/data/text/raw/{test}.{ending}" for test in work.tests]
             made.append((f"{ROOT}/scripts/pool.sh", f"{own}/{name}", *files))
@@ -48,24 +46,14 @@ def prepare(work: Work) -> Text:
 
 
 def _halves(work: Work) -> Step:
-    """Two halves of the training set by source."""
-    data, whole = work.data, work.data.whole
-    after, flags = tuple[Step, ...](), tuple[str, ...]()
-    if whole is None:
-        where = data.origin[-1]
-    else:
-        command = ("fairseq-kd", "prepare", whole.word, *whole.origin, "--output")
-        title, contents = f"text: {whole.name}", dict(whole.cfg)
-        after = (work.add("raw", title, lambda own: [(*command, f"{own}/text")], (), contents),)
-        where, flags = f"{after[0].folder}/text/raw", ("--config", whole.word)
-    if work.scale.lines:
-        flags += ("--lines", str(work.scale.lines))
+    """Two halves of the training set by source, of a data set that is half of another one."""
+    data = work.data
 
     def commands(own: str) -> list[Command]:
-        script = ("python", f"{ROOT}/scripts/halves.py", where, f"{own}/raw")
-        return [(*script, "train", *data.languages, *flags)]
+        script = ("python", f"{ROOT}/scripts/halves.py", data.origin[-1], f"{own}/raw")
+        return [(*script, "train", *data.languages)]
 
-    return work.add("halves", f"halves of {data.name}", commands, after, whole and dict(data.cfg))
+    return work.add("halves", f"halves of {data.name}", commands)
 
 
 def damaged(work: Work, text: Text, noise: Flags | None, whose: str) -> Text:

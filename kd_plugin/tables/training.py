@@ -68,12 +68,7 @@ def train(
     instead = work.scale.models.get("student", student.model)
     model = work.models[work.scale.students.get(student.name, instead)]
     title = f"{row.label}, {student.label}, seed {seed}"
-    longer: Flags = {}
-    if row.longer > 1:
-        updates = _updates((*model.flags, *words(student.flags, scaled)))
-        if updates is None:
-            raise InputError(f"rows.{row.name}.longer needs --max-update in {model.word}")
-        longer = {"--max-update": (str(row.longer * updates), row.source)}
+    longer = _longer(row, model, words(student.flags, scaled))
     flags += words(student.flags, scaled, longer, work.scale.flags_of(row))
     return _train(work, title, text, model, tuple(flags), seed, after)
 
@@ -136,7 +131,7 @@ def _kept(rule: str, flags: Sequence[str], title: str) -> tuple[str, ...]:
     keep = ("--keep-interval-updates", wanted)
     if "--save-interval-updates" in flags:
         return keep
-    updates = _updates(flags)
+    updates = _last("--max-update", flags)
     if updates is None:
         raise InputError(
             f"checkpoint {rule} needs --save-interval-updates or --max-update among the flags of "
@@ -145,7 +140,27 @@ def _kept(rule: str, flags: Sequence[str], title: str) -> tuple[str, ...]:
     return ("--save-interval-updates", str(max(1, updates // (2 * int(wanted)))), *keep)
 
 
-def _updates(flags: Sequence[str]) -> int | None:
-    """How long a training with these flags is, where they say so."""
-    given = [after for flag, after in pairwise(flags) if flag == "--max-update"]
+def _longer(row: Row, model: Model, others: Iterable[str]) -> Flags:
+    """The updates of a row that trains longer than a student's model says.
+
+    Raises:
+        InputError: nothing says how long that is, or --max-epoch would end it before.
+    """
+    if row.longer == 1:
+        return {}
+    flags = (*model.flags, *others)
+    where = f"rows.{row.name}.longer multiplies --max-update, and {model.word}"
+    if _last("--max-update", flags) is None:
+        raise InputError(f"{where} does not give it; give it there, or leave the row out")
+    if _last("--max-epoch", flags):
+        raise InputError(f"{where} has --max-epoch, which may end it before; leave that out")
+    lengths = ("--max-update", "--total-num-update")  # the second is polynomial_decay's
+    found = {flag: _last(flag, flags) for flag in lengths}
+    return {k: (str(row.longer * n), row.source) for k, n in found.items() if n is not None}
+
+
+def _last(name: str, flags: Sequence[str]) -> int | None:
+    """A flag's number, the last that is given."""
+    given = [after for flag, after in pairwise(flags) if flag == name]
+    given = given or [f.partition("=")[2] for f in flags if f.startswith(f"{name}=")]
     return int(given[-1]) if given and given[-1].isdigit() else None

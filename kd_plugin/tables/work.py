@@ -20,7 +20,7 @@ class Data:
     word: str
     cfg: Mapping[str, Any]
     origin: tuple[str, ...] = ()  # --from FOLDER, --download, or nothing for a generator
-    whole: Data | None = None  # of a data set in halves, the one that is cut, if that has a file
+    cut: bool = False  # its training set in halves, when it is prepared
 
     @property
     def languages(self) -> tuple[str, str]:
@@ -30,7 +30,7 @@ class Data:
     @property
     def tests(self) -> list[str]:
         """fairseq's names of the test sets."""
-        return [f"test{number or ''}" for number in range(len(self.cfg["tests"]))]
+        return [f"test{number or ''}" for number in range(len(self.cfg["tests"]) + self.cut)]
 
 
 @dataclass(frozen=True)

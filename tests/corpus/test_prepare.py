@@ -114,6 +114,32 @@ def test_only_so_many_training_pairs(raw: Path) -> None:
     assert len(lines(run(raw, "--train-pairs", "40") / "subwords" / "train.yy")) == 40
 
 
+def test_a_training_set_in_halves_by_source(raw: Path) -> None:
+    """Each pair is in one half, with all others of its source; the rest stays as it is."""
+    config, output = raw.with_name("halves.yaml"), raw.with_name("halves")
+    config.write_text(CONFIG.replace("JOINT", "true") + "origlang: true\n")
+    for name, count in (("first", 4), ("second", 3)):
+        (raw / f"{name}.origlang").write_text("xx\n" * count)
+    command = ["prepare", str(config), "--from", str(raw), "--output", str(output), "--halves"]
+    cli.main(command)
+    halves = [
+        list(zip(*(lines(output / "raw" / f"{split}.{code}") for code in ("xx", "yy"))))
+        for split in ("train", "test2")
+    ]
+    whole = list(zip(plenty("xx"), plenty("yy")))
+    assert all(halves)
+    assert sorted(halves[0] + halves[1]) == sorted(whole)
+    assert not {source for source, _ in halves[0]} & {source for source, _ in halves[1]}
+    assert lines(output / "raw" / "test2.origlang") == [""] * len(halves[1])
+    assert len(lines(output / "subwords" / "test2.xx")) == len(halves[1])
+    assert lines(output / "raw" / "test1.xx") == plenty("xx", 3)
+    for code in ("xx", "yy"):
+        with gzip.open(raw / f"train.{code}.gz", "wb") as file:
+            file.write(f"{code} eins\n".encode() * 9)
+    with pytest.raises(SystemExit, match="all 9 training pairs have sources of one half; give"):
+        cli.main([*command[:-2], str(raw.with_name("one")), "--halves"])
+
+
 def test_a_finished_folder_is_left_alone(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = run(raw)
     before = (output / "subwords" / "train.xx").stat().st_mtime_ns

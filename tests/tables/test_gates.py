@@ -148,7 +148,7 @@ def test_each_student_has_its_own_gate() -> None:
         ({"gates": {}}, "gates is empty; give some of doubled, gain, teacher, memorised"),
         ({"gates": {"teacher": "5"}}, "gates has teacher '5', which must be a number"),
         ({"gates": {"tacher": 5}}, "unknown key 'tacher'; give doubled, gain"),
-        ({"gates": {"doubled": "word"}}, "'word', which has the updates of others; say longer: 2"),
+        ({"gates": {"doubled": "word"}}, "names 'word', which does not say longer: 2"),
     ],
 )
 def test_bad_gates(changes: dict[str, Any], words: str) -> None:

@@ -18,6 +18,7 @@ from kd_plugin.tables.work import Data, Model
 from .made import DATA, MODELS, plan, table
 
 REFERENCE = {"--by": "reference"}
+PAPER = Scale("paper")
 HALVES = Data("de-en-halves", "own.yaml", {"languages": ["de", "en"], "tests": ["a", "half2"]},
               ("--from", "/raw"))  # fmt: skip
 
@@ -198,14 +199,14 @@ def test_sources_without_reference() -> None:
 
 
 def test_a_data_set_that_is_cut_in_halves() -> None:
-    """It is prepared, cut, and prepared again by the file that the cutting writes."""
-    of = dataclasses.replace(HALVES, whole=dataclasses.replace(DATA, origin=("--from", "/raw")))
-    raw, halves, data = plan(of=of, halves=True).steps[:3]
-    assert raw.commands[0][:5] == ("fairseq-kd", "prepare", DATA.word, "--from", "/raw")
-    assert halves.commands[0][2] == f"{flag(raw, '--output')}/raw"
-    assert flag(halves, "--config") == DATA.word
-    assert data.commands[0][1] == f"{halves.commands[0][3]}/halves.yaml"
-    assert flag(data, "--from") == halves.commands[0][3]
+    kd = {"generate": {"--beam": 5}, "parts": ["gold", "extra"]}
+    of = dataclasses.replace(DATA, origin=("--from", "/raw"), cut=True)
+    found = plan(of=of, halves=True, corpora__kd=kd)
+    assert "--halves" in found.steps[0].commands[0]
+    assert {flag(s, "--subset") for s in of_kind(found, "generate")} == {"test2", "train"}
+    scored = [w for s in of_kind(found, "translate") for c in s.commands for w in c]
+    assert {"test", "test1"} <= {*scored}
+    assert "test2" not in scored
 
 
 @pytest.mark.parametrize(
@@ -230,25 +231,30 @@ def test_halves_need_a_second_test_set() -> None:
 
 def test_a_row_that_trains_longer() -> None:
     """So many times what table, scale and model say last; its own scale has the last word."""
-    row = {"longer": 3}
-    model = {"small": Model("m", ("--max-update", "7")), "big": MODELS["big"]}
     told: dict[str, Any] = {
-        "students": {"small": {"model": "small"}}, "rows": {"none": {}, "more": row},
+        "students": {"small": {"model": "small"}}, "rows": {"none": {}, "more": {"longer": 3}},
         "published": [],
     }  # fmt: skip
     read = table(**told)
-    made = [
-        compile_table(read, scale, DATA, model)
-        for scale in (
-            Scale("paper"),
-            Scale("smoke", flags={"student": {"--max-update": ("2", "ours")}}),
-            Scale("smoke", rows={"more": {"--max-update": ("5", "ours")}}),
-        )
-    ]
-    assert [flag(training(one, "more"), "--max-update") for one in made] == ["21", "6", "5"]
-    assert "--max-update" not in training(made[0], "none").commands[0]
-    with pytest.raises(InputError, match=r"rows\.more\.longer needs --max-update in .*small.args"):
-        plan(**told)
+
+    def more(*model: str, scale: Scale = PAPER, row: str = "more") -> Command:
+        models = {"small": Model("m", model), "big": MODELS["big"]}
+        return training(compile_table(read, scale, DATA, models), row).commands[0]
+
+    ends = ("--max-update", "7", "--total-num-update=8")
+    assert flag_of(more(*ends), "--max-update") == "21"
+    assert flag_of(more(*ends), "--total-num-update") == "24"
+    assert "--max-update" not in more(*ends, row="none")
+    scale = Scale("smoke", flags={"student": {"--max-update": ("2", "ours")}})
+    assert flag_of(more(*ends, scale=scale), "--max-update") == "6"
+    scale = Scale("smoke", rows={"more": {"--max-update": ("5", "ours")}})
+    assert flag_of(more(*ends, scale=scale), "--max-update") == "5"
+    with pytest.raises(
+        InputError, match=r"rows\.more\.longer multiplies --max-update, and m does not"
+    ):
+        more()
+    with pytest.raises(InputError, match="m has --max-epoch, which may end it before"):
+        more(*ends, "--max-epoch", "3")
 
 
 @pytest.mark.parametrize("rule", ["last", "best-bleu", "average:3"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,13 +126,16 @@ def test_data_that_is_nowhere(tmp_path: Path) -> None:
 
 def test_a_data_set_is_cut_in_halves_or_is_half_of_one(tmp_path: Path) -> None:
     read = table(halves=True)
-    whole = find_data(table(), "multi30k", str(tmp_path), False)
-    found = find_data(read, "multi30k", str(tmp_path), False)
-    assert (found.whole, found.name) == (whole, "multi30k")
-    assert found.cfg["tests"] == ["test", "test1", "test2", "half2"]
-    assert found.cfg["subwords"] == whole.cfg["subwords"]
-    assert "sha256" not in found.cfg
-    assert find_data(read, "multi30k-halves", str(tmp_path), False).whole is None
+    whole = find_data(table(), "multi30k", None, True)
+    found = find_data(read, "multi30k", None, True)
+    assert found == replace(whole, cut=True)
+    assert (whole.tests, found.tests) == (["test", "test1", "test2"], [*whole.tests, "test3"])
+    half = find_data(read, "multi30k-halves", str(tmp_path), False)
+    assert (half.cut, half.tests) == (False, found.tests)
+    with pytest.raises(InputError, match="give --from FOLDER, that of the whole text"):
+        find_data(read, "multi30k-halves", None, False)
+    with pytest.raises(InputError, match=r"multi30k-halves is half of another one .*--data"):
+        find_data(table(), "multi30k-halves", str(tmp_path), False)
     with pytest.raises(InputError, match=r"--from .* would not be read: a program writes"):
         find_data(read, "toy", str(tmp_path), False)
 
