@@ -127,7 +127,7 @@ def passing(view: View, lines: Sequence[Line]) -> list[Block]:
         columns.append(f"passes {other}")
         for row, (label, ours) in zip(cells, found.items()):
             row.append("" if label == other else _passed(ours, theirs))
-    return [
+    blocks: list[Block] = [
         Text(
             f"Learning curves, {what} of the valid set, mean over seeds: equal updates and equal "
             "time, each up to where all rows have come; and the updates / minutes after which a "
@@ -136,6 +136,16 @@ def passing(view: View, lines: Sequence[Line]) -> list[Block]:
         ),
         Grid(columns, cells),
     ]
+    rows = [view.table.rows[line.row] for line in lines if line.student]
+    if what != "BLEU" and any(row.text or row.distilled for row in rows):
+        blocks.append(
+            Text(
+                "Students of a teacher's text translate better at a higher perplexity of "
+                "references: perplexity does not compare them. For curves of BLEU let trainings "
+                "ask for it (--eval-bleu)."
+            )
+        )
+    return blocks
 
 
 def _passed(ours: Curve, theirs: Curve) -> str:

@@ -9,7 +9,7 @@ import pytest
 import sacrebleu
 
 from kd_plugin.tables.blocks import Grid, Text
-from kd_plugin.tables.columns import WITH_SHARE, origlang
+from kd_plugin.tables.columns import WITH_SHARE, origlang, passing
 from kd_plugin.tables.document import document
 from kd_plugin.tables.ledger import append, keep
 from kd_plugin.tables.measures import COLUMNS, TOLD
@@ -164,3 +164,12 @@ def test_rows_pass_each_other(grids: list[Grid]) -> None:
     assert column(grid, "passes none")["word"].startswith(f"{updates:,.0f} / ")
     assert column(grid, "passes word")["none"] == "-"
     assert column(grid, "passes none")["none"] == ""
+
+
+def test_perplexity_is_said_to_compare_no_teachers_text(found: View) -> None:
+    """Where a row learns such a text, and BLEU is not told."""
+    lines = found.lines["small"]
+    told = [block.text for block in passing(found, lines) if isinstance(block, Text)]
+    assert "perplexity does not compare them" in told[-1]
+    plain = [line for line in lines if line.row in ("none", "word")]
+    assert len(passing(found, plain)) == 2
