@@ -43,12 +43,19 @@ def p_values(ours: Counts, theirs: Counts, score: Scorer, shuffles: int, seed: i
 
 def shuffled(runs: Counts, shuffles: int, rng: np.random.Generator) -> Iterator[Counts]:
     """Corpus sums [k, R, D] of R runs [R, S, D] after each shuffle, at most CHUNK at a time."""
+    count, _, width = runs.shape
+    small = np.int32 if runs.sum() < 2**31 else np.int64
+    sentences = runs.swapaxes(0, 1).astype(small)  # [S, R, D]
     for start in range(0, shuffles, CHUNK):
-        slots = np.tile(np.arange(len(runs)), (min(CHUNK, shuffles - start), 1))  # [k, R]
-        sums = np.zeros((*slots.shape, runs.shape[-1]), np.int64)
-        for outputs in runs.swapaxes(0, 1):  # [R, D]
-            sums += outputs[rng.permuted(slots, axis=1)]
-        yield sums
+        slots = np.tile(np.arange(count), (min(CHUNK, shuffles - start), 1))  # [k, R]
+        sums = np.zeros((*slots.shape, width), small)
+        for one, other in zip(sentences[::2], sentences[1::2]):  # two at a time: half the sums
+            both = (one[:, None] + other).reshape(-1, width)  # [R * R, D]
+            first, second = (rng.permuted(slots, axis=1) for _ in range(2))
+            sums += both[first * count + second]
+        if len(sentences) % 2:
+            sums += sentences[-1][rng.permuted(slots, axis=1)]
+        yield sums.astype(np.int64)
 
 
 def holm(p: Sequence[float]) -> list[float]:
