@@ -102,7 +102,7 @@ def find_data(
         if not Path(origin).is_dir():
             raise InputError(f"--from {origin} is no folder; name that of the raw files")
         return dataclasses.replace(data, origin=("--from", str(Path(origin).resolve())))
-    if download and "download" in cfg:
+    if download and "download" in cfg and not half:
         return dataclasses.replace(data, origin=("--download",))
     where = f" ({cfg['where']})" if "where" in cfg else ""
     more = ", that of the whole text" if half else ", or --download" if "download" in cfg else ""
