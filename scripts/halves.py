@@ -11,21 +11,12 @@ original languages (``test.origlang``), half 2 gets such a file whose lines are 
 from __future__ import annotations
 
 import argparse
-import gzip
 import sys
 from pathlib import Path
 
 from kd_plugin.corpus.prepare import half_of
-
-
-def read_lines(folder: Path, name: str) -> list[str]:
-    """Lines of a text file, plain or gzipped, with white space normalised."""
-    packed = folder / f"{name}.gz"
-    plain = folder / name
-    if not packed.exists() and not plain.exists():
-        sys.exit(f"halves.py: error: {folder} has no {name}; name the folder of the whole text")
-    content = gzip.decompress(packed.read_bytes()) if packed.exists() else plain.read_bytes()
-    return [" ".join(line.split()) for line in content.decode("utf-8").split("\n")[:-1]]
+from kd_plugin.corpus.raw import read_lines
+from kd_plugin.errors import InputError
 
 
 def main() -> None:
@@ -55,4 +46,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"halves.py: error: {error}")

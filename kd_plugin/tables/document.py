@@ -45,8 +45,10 @@ def _budget(view: View, scale: Scale) -> list[Block]:
     different = []
     for row in view.table.rows.values():
         flags = [f"{k} {v[0]}" for k, v in scale.flags_of(row).items() if k in BUDGET]
-        flags += [f"{row.longer} times the updates"] * (row.longer > 1)
-        different += [f"{row.label} ({', '.join(flags)})"] * bool(flags)
+        if row.longer > 1:
+            flags.append(f"{row.longer} times the updates")
+        if flags:
+            different.append(f"{row.label} ({', '.join(flags)})")
     if not different:
         return [Text("All students of one kind have the same updates, batches and learning rate.")]
     return [Text(f"Other updates, batches or learning rate: {', '.join(different)}.")]

@@ -180,12 +180,13 @@ def test_rows_that_train_otherwise_are_named(found: View) -> None:
     )
     rows = found.table.rows
     word, seq = rows["word"], rows["seq"]
-    changed = {"word": replace(word, flags={"--lr": ("9", "ours")}), "seq": replace(seq, longer=2)}
+    word = replace(word, flags={**word.flags, "--max-update": ("9", "ours")})
+    changed = {"word": word, "seq": replace(seq, longer=2)}
     view = replace(found, table=replace(found.table, rows=rows | changed))
     told = [b.text for b in document(view, SCALE) if isinstance(b, Text)]
     assert (
-        "Other updates, batches or learning rate: word (--lr 9), seq (2 times the updates)." in told
-    )
+        "Other updates, batches or learning rate: word (--max-update 9), seq (2 times the updates)."
+    ) in told
     assert ["row seq", "updates", "2 times", "ours"] in provenance(view.table).rows
     assert "--max-update" in BUDGET
 
