@@ -19,6 +19,7 @@ from ..files.schema import read_json
 from .steps import DONE
 
 LEFT, RUNNING, FAILED, FINISHED = "left", "running", "failed", "done"
+ENOUGH = 0.1  # of the shares that are guessed must have been timed
 STEP = {
     "folder": re.compile(r"steps/[\w-]+"),
     "title": str,
@@ -38,11 +39,17 @@ PLAN = {
 
 @dataclass(frozen=True)
 class State:
-    """Where a step is; ``seconds`` that it took or has run, and what is said of it."""
+    """Where a step is; ``seconds`` that it took or has run, and what is said of it.
+
+    ``whole`` and ``rest``: seconds that a running training takes in all, and from now on, if it
+    keeps its speed.
+    """
 
     what: str
     seconds: float = 0
     said: str = ""
+    whole: float | None = None
+    rest: float | None = None
 
 
 def read_plan(path: Path) -> dict[str, Any]:
@@ -68,8 +75,10 @@ def look(folder: Path, now: float | None = None) -> State:
     if failed.exists():
         return State(FAILED, 0, failed.read_text("utf-8", "replace").strip())
     if _is_locked(folder / ".lock"):
-        said = [word for word in (began.read_text().strip(), _far(folder)) if word]
-        return State(RUNNING, max(0, (now or time.time()) - began.stat().st_mtime), ", ".join(said))
+        log = folder / "model" / "train.log"
+        said = [word for word in (began.read_text().strip(), _far(folder, log)) if word]
+        seconds = max(0, (now or time.time()) - began.stat().st_mtime)
+        return State(RUNNING, seconds, ", ".join(said), *_forecast(log))
     return State(LEFT)
 
 
@@ -84,15 +93,32 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _far(folder: Path) -> str:
+def _far(folder: Path, log: Path) -> str:
     """The update that a training has reached, or the share of the command that runs now."""
-    updates = re.findall(rb"num_updates[=: ]+(\d+)", _tail(folder / "model" / "train.log"))
+    updates = re.findall(rb"num_updates[=: ]+(\d+)", _tail(log))
     if updates:
         return f"update {int(updates[-1]):,}"
     shares = re.findall(rb"(\d+%)\|", _tail(folder / "log"))
     if not shares or shares[-1] == b"100%":  # of a step's command before the one that runs
         return ""
     return f"a command {shares[-1].decode()}"
+
+
+def _forecast(log: Path) -> tuple[float, float] | tuple[None, None]:
+    """Seconds of a training in all, and from now on, by the updates a second that it last told."""
+    told = re.findall(rb"ups=([\d.]+),.*num_updates=(\d+)", _tail(log))
+    limit = re.search(rb"'max_update': (\d+)", _head(log))
+    if not told or not limit or not float(told[-1][0]):
+        return None, None
+    speed, updates, whole = float(told[-1][0]), int(told[-1][1]), int(limit[1])
+    return whole / speed, max(0, whole - updates) / speed
+
+
+def _head(path: Path, size: int = 20_000) -> bytes:
+    if not path.exists():
+        return b""
+    with open(path, "rb") as file:
+        return file.read(size)
 
 
 def _tail(path: Path, size: int = 2000) -> bytes:
@@ -117,26 +143,32 @@ def look_at_all(steps: Sequence[Mapping[str, Any]], output: Path) -> dict[str, S
 
 
 def seconds_left(steps: Sequence[Mapping[str, Any]], states: Mapping[str, State]) -> float | None:
-    """About how long the rest takes, by what the done steps took; None before one is done.
+    """About how long the rest takes; None before enough is known to tell.
 
-    A step is taken to last as long as the done ones of its kind, or, where there is none, its share
-    of what all done ones took. The rest is spread over as many workers as are running.
+    A step is taken to last as long as those of its kind: the done ones, and trainings that run, by
+    their speed. Where there is none, it has its share of what these took, unless too little of
+    all was timed. The rest is spread over as many workers as are running.
     """
     took: dict[str, list[float]] = defaultdict(list)
-    seconds = shares = 0.0
+    timed = guessed = 0.0  # shares
     for step in steps:
         state = states[step["folder"]]
-        if state.what == FINISHED:
-            took[_kind(step)].append(state.seconds)
-            seconds, shares = seconds + state.seconds, shares + step["share"]
-    if not shares:
-        return None
+        whole = state.seconds if state.what == FINISHED else state.whole
+        if whole is not None:
+            took[_kind(step)].append(whole)
+            timed += step["share"]
+    seconds = sum(map(sum, took.values()))
     rest = 0.0
     for step in steps:
         state, known = states[step["folder"]], took[_kind(step)]
-        whole = sum(known) / len(known) if known else seconds * step["share"] / shares
-        if state.what in (LEFT, RUNNING) and not _is_held_up(step, steps, states):
-            rest += max(0.0, whole - state.seconds)
+        if state.what not in (LEFT, RUNNING) or _is_held_up(step, steps, states):
+            continue
+        if not known:
+            guessed += step["share"]
+        whole = sum(known) / len(known) if known else seconds * step["share"] / max(timed, 1e-9)
+        rest += max(0.0, whole - state.seconds) if state.rest is None else state.rest
+    if timed == 0 or timed < ENOUGH * guessed:
+        return None
     return rest / max(1, sum(state.what == RUNNING for state in states.values()))
 
 

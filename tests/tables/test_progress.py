@@ -32,7 +32,7 @@ def a_step(name: str, share: float = 1, after: tuple[str, ...] = ()) -> dict[str
 
 
 STEPS = [
-    a_step("data-1"),
+    a_step("data-1", 2),
     a_step("train-1", 4, ("data-1",)),
     a_step("train-2", 4, ("data-1",)),
     a_step("text-1", 2, ("train-1",)),
@@ -57,6 +57,12 @@ def test_states_of_a_folder(tmp_path: Path) -> None:
         assert look(tmp_path, 1030) == State(RUNNING, 30, "update 1,300")
         (tmp_path / "began").write_text("SLURM job 12\n")
         assert look(tmp_path).said == "SLURM job 12, update 1,300"
+        assert look(tmp_path).whole is None
+        (tmp_path / "model" / "train.log").write_text(
+            "{'optimization': {'max_update': 2000}}\nups=1, num_updates=1200, lr=1\n"
+            "loss=3, ups=2.5, wpb=9, num_updates=1300, lr=1\n"
+        )
+        assert (look(tmp_path).whole, look(tmp_path).rest) == (800, 280)
         (tmp_path / "model" / "train.log").unlink()
         (tmp_path / "log").write_text("begun\n  3%|#  | 1/30\r 17%|##  | 5/30")
         assert look(tmp_path).said == "SLURM job 12, a command 17%"
@@ -71,19 +77,32 @@ def test_states_of_a_folder(tmp_path: Path) -> None:
 
 def test_what_is_left_is_estimated_by_kind_and_share() -> None:
     assert seconds_left(STEPS, states()) is None
-    first = states(data_1=State(FINISHED, 10))
+    first = states(data_1=State(FINISHED, 20))
     assert seconds_left(STEPS, first) == 40 + 40 + 20 + 10
     # 40 s of the second training are known from the first, and 15 of them are over
     later = states(
-        data_1=State(FINISHED, 10), train_1=State(FINISHED, 40), train_2=State(RUNNING, 15)
+        data_1=State(FINISHED, 20), train_1=State(FINISHED, 40), train_2=State(RUNNING, 15)
     )
     assert seconds_left(STEPS, later) == 25 + 20 + 10
-    both = states(data_1=State(FINISHED, 10), train_1=State(RUNNING), train_2=State(RUNNING))
+    both = states(data_1=State(FINISHED, 20), train_1=State(RUNNING), train_2=State(RUNNING))
     assert seconds_left(STEPS, both) == (40 + 40 + 20 + 10) / 2
 
 
+def test_what_is_left_follows_the_speed_of_a_training_that_runs() -> None:
+    # resumed: 60 s of this start, 400 in all, 300 from now on; the other training takes 400, too
+    resumed = states(data_1=State(FINISHED, 20), train_1=State(RUNNING, 60, "", 400.0, 300.0))
+    assert seconds_left(STEPS, resumed) == pytest.approx(300 + 400 + (20 + 400) * 3 / 6)
+
+
+def test_nothing_is_estimated_from_a_small_part() -> None:
+    steps = [a_step("data-1"), *(a_step(f"train-{n}", 4) for n in range(3))]
+    done = {s["folder"]: State(LEFT) for s in steps} | {"steps/data-1": State(FINISHED, 3)}
+    assert seconds_left(steps, done) is None
+    assert summary(steps, done) == "1 of 4 steps done"
+
+
 def test_steps_behind_a_failed_one_are_not_waited_for() -> None:
-    failed = states(data_1=State(FINISHED, 10), train_1=State(FAILED))
+    failed = states(data_1=State(FINISHED, 20), train_1=State(FAILED))
     assert seconds_left(STEPS, failed) == 40
     assert summary(STEPS, failed) == "1 of 5 steps done, 1 failed, about 40 s left"
 
@@ -95,10 +114,10 @@ def test_durations(seconds: float, words: str) -> None:
 
 def test_events_and_what_runs() -> None:
     before = states(data_1=State(RUNNING))
-    after = states(data_1=State(FINISHED, 9), train_1=State(FAILED, 0, "no such word"),
+    after = states(data_1=State(FINISHED, 18), train_1=State(FAILED, 0, "no such word"),
                    train_2=State(RUNNING, 3, "update 7"))  # fmt: skip
     assert list(events(STEPS, before, after)) == [
-        ("steps/data-1", "done: data-1, 9 s (1 of 5 steps done, 1 failed, about 33 s left)"),
+        ("steps/data-1", "done: data-1, 18 s (1 of 5 steps done, 1 failed, about 33 s left)"),
         ("steps/train-1", "failed: train-1: no such word"),
         ("steps/train-2", "begins: train-2: update 7"),
     ]
@@ -144,7 +163,7 @@ def test_following_ends_when_all_is_done(
     monkeypatch.setattr(time, "sleep", one_more)
     follow({"steps": STEPS, "runs": []}, tmp_path)
     told = capsys.readouterr().err.splitlines()
-    assert told[0] == "[0 min] done: data-1, 1 s (1 of 5 steps done, about 11 s left)"
+    assert told[0] == "[0 min] done: data-1, 1 s (1 of 5 steps done, about 6 s left)"
     assert told[-1] == "[0 min] done: score-1, 1 s (5 of 5 steps done)"
 
 
