@@ -145,7 +145,7 @@ tell_killed() {
 
 if [ -n "$dry" ]; then
     scratch="$(mktemp -d)"
-    plan="$(fairseq-kd plan "$table" "${plan_flags[@]}" --output "$scratch")"
+    plan="$(fairseq-kd plan "$table" "${plan_flags[@]}" --output "$scratch" --done "$output")"
     run "$scratch" "$plan" --dry-run --quiet all > "$scratch/log" 2>&1 || die_with "$scratch/log" "no plan"
     fairseq-kd progress "$plan" --output "$output"
     rm -r "$scratch"

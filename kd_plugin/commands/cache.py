@@ -52,6 +52,12 @@ def add_command(commands: Any) -> None:
         action="store_true",
         help="write nothing; size, and what the records say",
     )
+    add(
+        "--beside",
+        type=Path,
+        metavar="STORE",
+        help="with --info of neighbours: the teacher's own store, to compare with",
+    )
     add("--verify", action="store_true", help="write nothing; compare with the live teacher")
     add_work_flags(parser)
     add_device_flags(parser)
@@ -63,6 +69,10 @@ def run(given: argparse.Namespace) -> None:
     shard, shards = parse_shard(given.shard)
     if not given.info and not given.path:
         raise InputError("--path is not given; name the teacher's checkpoint")
+    if given.beside and not given.info:
+        raise InputError(
+            f"--beside {given.beside} is compared by --info; give that, or leave it out"
+        )
     from ..host.device import device_of, precision_of
     from ..stores.info import describe
     from ..stores.store import Store
@@ -83,10 +93,19 @@ def run(given: argparse.Namespace) -> None:
     subsets = given.subset.split(",")
     if given.info:
         for subset in subsets:
-            store = Store(given.output, subset_name(task, subset))
+            name = subset_name(task, subset)
+            store = Store(given.output, name)
             print(describe(store))
             if store.settings["kind"] == "neighbours":
-                print(*retrieved.describe(store, read_pairs(task, subset)), sep="\n")
+                pairs = read_pairs(task, subset)
+                print(*retrieved.describe(store, pairs), sep="\n")
+                if given.beside:
+                    print(*retrieved.compare(store, pairs, Store(given.beside, name)), sep="\n")
+            elif given.beside:
+                raise InputError(
+                    f"--beside {given.beside}: {given.output} has no neighbours to compare; give "
+                    "--output a store of fairseq-kd neighbours, or leave --beside out"
+                )
         return
     teacher = load_teacher(given.path, task, given.teacher_data, flag="--path")
     teacher.to(device, precision_of(given.fp16))

@@ -46,6 +46,12 @@ def add_command(commands: Any) -> None:
         help="of every model: last, average:K or best-bleu (default: what table and scale say)",
     )
     add("--output", type=Path, metavar="FOLDER", help="of all tables' steps; gets the plan")
+    add(
+        "--done",
+        type=Path,
+        metavar="FOLDER",
+        help="whose trainings tell what rows take (default: --output)",
+    )
     add("--list", action="store_true", help="write nothing, print the commands")
 
 
@@ -73,6 +79,6 @@ def run(given: argparse.Namespace) -> None:
         print("\n".join(step.script() for step in plan.steps), end="")
         return
     written, everything = plan.write(given.output, path, changes), plan.everything()
-    states = look_at_all(everything["steps"], given.output)
+    states = look_at_all(everything["steps"], given.done or given.output)
     print("\n".join([*replaced(scale), *forecast(everything, states)]), file=sys.stderr)
     print(written)

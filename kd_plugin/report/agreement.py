@@ -49,6 +49,7 @@ class Agreement:
             "skipped": self.skipped,
             "signature": self.signature,
             "all": asdict(self.tally.total()),
+            "harder_half": asdict(self.tally.harder_half()),
             "groups": groups,
         }
 

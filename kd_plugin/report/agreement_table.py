@@ -25,8 +25,12 @@ def markdown(tally: Tally, names: Sequence[str], bins: int, counted: str) -> str
     for name, found in zip(names, tally.groups()):
         cells = _cells(found) if found else ["0"] + [""] * (len(columns) - 2)
         rows.append([name, *cells])
+    half = tally.harder_half()
+    share = f"{100 * half.share_of_kl:.0f} %" if half.share_of_kl is not None else "none"
     blocks = [
         grid(columns, rows),
+        f"The half of the tokens that S finds harder, its NLL {half.least_nll:.2f} bits or more, "
+        f"has {share} of the KL.",
         "T is the teacher and S the student; both read the references. Agreement (the same "
         "likeliest token), accuracy and ECE in per cent; KL(T || S) and NLL in bits a token; ppl "
         f"is 2 ** NLL. ECE: the likeliest token against the reference's, {bins} bins of equal "

@@ -31,6 +31,7 @@ class Score:
     p_holm: float | None = None
     significant: bool = False
     accuracy: float | None = None  # of the difference, in percent; see :mod:`.delta_accuracy`
+    length: float | None = None  # of BLEU: of translations over references, in tokens; runs' mean
     paired: Paired | None = None  # where the k-th runs share a seed
 
 
@@ -103,10 +104,15 @@ def compare(
 
 def describe(runs: Counts, metrics: Metrics) -> dict[str, Score]:
     """Scores of the runs [n, S, D] of a system, with mean and standard deviation."""
-    scores = metrics.score(runs.sum(1))  # [n, M]
+    sums = runs.sum(1)  # [n, D]
+    scores = metrics.score(sums)  # [n, M]
     deviations = scores.std(0, ddof=1).tolist() if len(runs) > 1 else [None] * len(metrics.names)
     columns = zip(metrics.names, scores.T.tolist(), scores.mean(0).tolist(), deviations)
-    return {metric: Score(runs, mean, sd) for metric, runs, mean, sd in columns}
+    found = {metric: Score(runs, mean, sd) for metric, runs, mean, sd in columns}
+    lengths = metrics.measure.lengths(sums)
+    if lengths is not None:
+        found["BLEU"].length = float(lengths.mean())
+    return found
 
 
 def subtract(ours: Mapping[str, Score], base: Mapping[str, Score], tokenize: str) -> None:

@@ -58,6 +58,15 @@ class Measure:
         scores: Scores = np.array(columns).T.reshape(*sums.shape[:-1], len(self.metrics))
         return scores
 
+    def lengths(self, sums: Counts) -> Scores | None:
+        """BLEU's tokens of the translations for each one of the references [...]; None without it.
+
+        Of several references the one whose length is closest counts, as in BLEU.
+        """
+        if "BLEU" not in self.metrics:
+            return None
+        return np.asarray(sums[..., 0] / np.maximum(sums[..., 1], 1))
+
     def signatures(self) -> dict[str, str]:
         """sacrebleu's signature of each metric."""
         return {name: str(metric.get_signature()) for name, metric in self.metrics.items()}

@@ -38,6 +38,7 @@ def table(
     columns = ["system", "n", *down]
     if baseline:
         columns += [*(f"{metric} vs {baseline}" for metric in metrics.names), "accuracy"]
+    columns.append("length")
     digits = {name: digits_of(name, rows) for name in metrics.names}
     lines = []
     for system, scores in rows:
@@ -46,6 +47,7 @@ def table(
         if baseline:
             cells += [difference(score, digits[name]) for name, score in scores.items()]
             cells.append(accuracies(scores))
+        cells.append(length(scores))
         lines.append(cells)
     return grid(columns, lines)
 
@@ -59,6 +61,11 @@ def accuracies(scores: Mapping[str, Score]) -> str:
     """The delta accuracies of the metrics that have one."""
     known = [score.accuracy for score in scores.values() if score.accuracy is not None]
     return " / ".join(f"{accuracy:.0f} %" for accuracy in known)
+
+
+def length(scores: Mapping[str, Score]) -> str:
+    """Of the translations over the references."""
+    return "".join(rounded(score.length) for score in scores.values() if score.length is not None)
 
 
 def grid(
@@ -139,7 +146,10 @@ def remarks(
     systems: Sequence[System], baseline: str | None, metrics: Metrics, shuffles: int, seed: int
 ) -> list[str]:
     """What the numbers mean, and what they do not: a line for each thing that occurs."""
-    lines = []
+    lines = [
+        "length: the translations' tokens for one of the references', as BLEU counts them; below 1 "
+        "it lowers BLEU (brevity penalty)."
+    ]
     first = metrics.names[0]
     tested = sum(system.scores[first].p is not None for system in systems)
     known = {n: s for system in systems for n, s in system.scores.items() if s.accuracy is not None}

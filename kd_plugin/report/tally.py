@@ -1,7 +1,8 @@
 """Two models at the same tokens, as sums over groups of tokens.
 
 Whatever is summed is additive, so that neither batches nor slices matter beyond rounding; sums are
-float64. G groups, M confidence bins, n tokens of a slice, V vocabulary.
+float64. Of each token two numbers are kept, for its rank among all. G groups, M confidence bins, n
+tokens of a slice, V vocabulary.
 """
 
 from __future__ import annotations
@@ -41,12 +42,21 @@ class Agreement:
     student: Quality
 
 
+@dataclass(frozen=True)
+class HarderHalf:
+    """The half of all tokens that the student finds harder: those of its highest NLL."""
+
+    least_nll: float  # of the student, in bits
+    share_of_kl: float | None  # of the sum of KL over all tokens; None where that is 0
+
+
 class Tally:
     """Sums of what :class:`Agreement` says, by group."""
 
     def __init__(self, groups: int, bins: int):
         self.sums = torch.zeros(groups, 5, dtype=torch.float64)
         self.bins = torch.zeros(2, groups, bins, 3, dtype=torch.float64)  # of teacher, of student
+        self.tokens: list[Tensor] = []  # of each slice [n, 2]: the student's NLL, and KL
 
     def add(self, q: WholeBelief, p: WholeBelief, y: Tensor, group: Tensor) -> None:
         """Count n tokens.
@@ -59,6 +69,7 @@ class Tally:
         """
         one, agreed = torch.ones_like(y), q.best().eq(p.best())
         columns = (one, agreed, q.divergence(p.log_q), q.nll(y), p.nll(y))
+        self.tokens.append(torch.stack([columns[4], columns[2]], -1).float().cpu())
         group = group.cpu()
         self.sums.index_add_(0, group, torch.stack([c.double() for c in columns], -1).cpu())
         for sums, belief in zip(self.bins, (q, p)):
@@ -72,6 +83,15 @@ class Tally:
     def total(self) -> Agreement:
         """All groups together; at least one token must have been counted."""
         return _agreement(self.sums.sum(0), self.bins.sum(1))
+
+    def harder_half(self) -> HarderHalf:
+        """Where the student's NLL is highest; at least one token must have been counted."""
+        nll, kl = torch.cat(self.tokens).double().unbind(-1)
+        nll, order = nll.sort(descending=True, stable=True)
+        half = (len(nll) + 1) // 2
+        whole = float(kl.sum())
+        share = float(kl[order[:half]].sum()) / whole if whole else None
+        return HarderHalf(float(nll[half - 1]) / BIT, share)
 
     def groups(self) -> list[Agreement | None]:
         """Each group by itself; None for one without a token."""

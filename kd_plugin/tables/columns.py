@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ..report.comparison import Score
-from ..report.table import rounded, value
+from ..report.table import accuracies, length, rounded, value
 from .blocks import Block, Grid, Heading, Text
 from .curves import Curve, common_end, curves, passes, reached
 from .measures import COST, LEARNT, TOLD
@@ -29,9 +29,10 @@ def scores(view: View, lines: Sequence[Line]) -> Grid:
             for row, line in zip(cells, lines):
                 row += _score_cells(line.scores.get(decoding, {}).get(metric))
         if number == 0:
-            columns.append("accuracy")
+            columns += ["accuracy", "length"]
             for row, line in zip(cells, lines):
-                row.append(_accuracies(line.scores.get(decoding, {})))
+                found = line.scores.get(decoding, {})
+                row += [accuracies(found), length(found)]
     return Grid(columns, cells, frozenset({"state"}))
 
 
@@ -96,11 +97,6 @@ def _score_cells(score: Score | None) -> list[str]:
         return ["", ""]
     different = "" if score.difference is None else rounded(score.difference, 2, "+")
     return [value(score), different + (" *" if score.significant else "")]
-
-
-def _accuracies(scores: Mapping[str, Score]) -> str:
-    known = (score.accuracy for score in scores.values())
-    return " / ".join(f"{number:.0f} %" for number in known if number is not None)
 
 
 def passing(view: View, lines: Sequence[Line]) -> list[Block]:

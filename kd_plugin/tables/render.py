@@ -65,7 +65,7 @@ def escaped(text: str) -> str:
 
 COLUMNS = (
     "table", "scale", "data", "student", "row", "decoding", "metric", "runs", "mean", "sd",
-    "difference", "p_holm", "paired_p", "accuracy", "state", *FACTS, "hours_with_share",
+    "difference", "p_holm", "paired_p", "accuracy", "length", "state", *FACTS, "hours_with_share",
 )  # fmt: skip
 
 
@@ -83,13 +83,13 @@ def _csv(view: View) -> Iterator[list[object]]:
     for student, lines in view.lines.items():
         for line in lines:
             if not line.scores:
-                yield [*start, student, line.label, "", "", 0, *[""] * 6, line.state, *_facts(line)]
+                yield [*start, student, line.label, "", "", 0, *[""] * 7, line.state, *_facts(line)]
             for decoding, metrics in line.scores.items():
                 for metric, s in metrics.items():
                     paired_p = s.paired.p if s.paired else None
                     yield [
                         *start, student, line.label, decoding, metric, len(line.entries), s.mean,
-                        s.sd, s.difference, s.p_holm, paired_p, s.accuracy, line.state,
+                        s.sd, s.difference, s.p_holm, paired_p, s.accuracy, s.length, line.state,
                         *_facts(line),
                     ]  # fmt: skip
 

@@ -90,21 +90,9 @@ def describe(store: Store, pairs: Any) -> Iterator[str]:
         InputError: the sentences are others than the store's.
     """
     sums, at_zero = torch.zeros(len(TEMPERATURES), 3, dtype=torch.float64), 0
-    for row in range(len(store)):
-        source, target = pairs.src[row], pairs.tgt[row]
-        if not store.is_text(row, source, target):
-            raise InputError(
-                f"{store.folder} was written for another sentence {row + 1} of {store.name} than "
-                "the data's; give the data folder that it was written for"
-            )
-        records = store.read(row)
-        if len(records) == 0:  # too long for the teacher
-            continue
-        ids = torch.from_numpy(records["ids"].astype("int64"))
-        distance = torch.from_numpy(records["distance"].astype("float64"))
-        at_zero += int((distance[:, 0] == 0).sum())
-        right = ids == target.unsqueeze(-1)
-        found = NeighbourBelief(ids, distance, len(pairs.tgt_dict))
+    for _, target, found in _sentences(store, pairs):
+        at_zero += int((found.distance[:, 0] == 0).sum())
+        right = found.ids == target.unsqueeze(-1)
         for told, temperature in zip(sums, TEMPERATURES):
             belief = found.at(temperature)
             entropy = -(belief.q * belief.log_q).sum()
@@ -115,4 +103,68 @@ def describe(store: Store, pairs: Any) -> Iterator[str]:
         yield (
             f"--knn-temperature {temperature}: {nearest:.3f} of the weight on the nearest, "
             f"{mass:.3f} on the reference's token, entropy {entropy:.3f} nats a token"
+        )
+
+
+def compare(store: Store, pairs: Any, beliefs: Store) -> Iterator[str]:
+    """``fairseq-kd cache --info --beside``: whether neighbours follow their teacher or its text.
+
+    Of the tokens at which the teacher prefers another one to the reference's: the mean mass of
+    both, of the teacher, and by temperature of the neighbours.
+
+    Args:
+        store: of neighbours.
+        pairs: its sentences.
+        beliefs: what the teacher of these neighbours believes about the same sentences.
+
+    Raises:
+        InputError: the sentences are others than a store's, or ``beliefs`` has none.
+    """
+    if beliefs.settings["kind"] != "beliefs":
+        raise InputError(
+            f"--beside {beliefs.folder} holds {beliefs.settings['kind']}; give a store that "
+            "fairseq-kd cache wrote without --features"
+        )
+    sums = torch.zeros(1 + len(TEMPERATURES), 2, dtype=torch.float64)  # teacher, then neighbours
+    tokens = 0
+    for row, target, found in _sentences(store, pairs):
+        _check_text(beliefs, pairs, row)
+        records = beliefs.read(row)
+        best = torch.from_numpy(records["ids"][:, 0].astype("int64"))
+        differs = best != target
+        tokens += int(differs.sum())
+        for told, field in zip(sums[0], (records["log_q"][:, 0], records["gold"][:, 0])):
+            told += torch.from_numpy(field.astype("float64")).exp()[differs].sum()
+        for told, temperature in zip(sums[1:], TEMPERATURES):
+            weights = found.weights(temperature)[differs]
+            for number, token in enumerate((best, target)):
+                told[number] += weights[found.ids[differs] == token[differs].unsqueeze(-1)].sum()
+    means = (sums / max(tokens, 1)).tolist()
+    yield (
+        f"at {tokens / max(store.tokens, 1):.3f} of the tokens the teacher prefers another one to "
+        f"the reference's, with {means[0][0]:.3f} on it and {means[0][1]:.3f} on the reference's"
+    )
+    for temperature, (preferred, reference) in zip(TEMPERATURES, means[1:]):
+        yield (
+            f"--knn-temperature {temperature}: there neighbours have {preferred:.3f} on what the "
+            f"teacher prefers and {reference:.3f} on the reference's"
+        )
+
+
+def _sentences(store: Store, pairs: Any) -> Iterator[tuple[int, Tensor, NeighbourBelief]]:
+    """Row, target and neighbours of each sentence that has records."""
+    for row in range(len(store)):
+        _check_text(store, pairs, row)
+        records = store.read(row)
+        if len(records):  # none where it is too long for the teacher
+            ids = torch.from_numpy(records["ids"].astype("int64"))
+            distance = torch.from_numpy(records["distance"].astype("float64"))
+            yield row, pairs.tgt[row], NeighbourBelief(ids, distance, len(pairs.tgt_dict))
+
+
+def _check_text(store: Store, pairs: Any, row: int) -> None:
+    if not store.is_text(row, pairs.src[row], pairs.tgt[row]):
+        raise InputError(
+            f"{store.folder} was written for another sentence {row + 1} of {store.name} than "
+            "the data's; give the data folder that it was written for"
         )

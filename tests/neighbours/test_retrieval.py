@@ -300,6 +300,47 @@ def test_info_tells_how_much_neighbours_repeat_the_reference(
     assert f"nearest neighbour has distance 0: {zero / kept.tokens:.3f}\n" in printed
 
 
+def test_info_tells_whether_neighbours_follow_their_teacher_or_its_text(
+    data: Path, teacher: Path, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beliefs = tmp_path / "beliefs"
+    cache(data, teacher, beliefs, "--subset", "train", "--dtype", "float32")
+    info = ["cache", str(data), "--output", str(store), "--info", "--subset", "train"]
+    capsys.readouterr()
+    cli.main([*info, "--beside", str(beliefs)])
+    printed = capsys.readouterr().out
+    kept, believed = Store(store, "train.xx-yy"), Store(beliefs, "train.xx-yy")
+    setup = build(data, *TINY, *distillation())
+    setup.task.load_dataset("train")
+    masses = []
+    for row, target in enumerate(setup.task.dataset("train").tgt):
+        for near, record, y in zip(kept.read(row), believed.read(row), target.tolist()):
+            best = int(record["ids"][record["log_q"].argmax()])
+            if best != y:
+                weights = np.exp(-near["distance"].astype(float) / 10)
+                found = [float(weights[near["ids"] == token].sum()) for token in (best, y)]
+                own = [float(np.exp(record["log_q"].max())), float(np.exp(record["gold"][0]))]
+                masses.append([*own, *(mass / weights.sum() for mass in found)])
+    own, own_reference, best_mass, reference = np.mean(masses, 0)
+    assert (
+        f"at {len(masses) / kept.tokens:.3f} of the tokens the teacher prefers another one to the "
+        f"reference's, with {own:.3f} on it and {own_reference:.3f} on the reference's\n"
+    ) in printed
+    assert (
+        f"--knn-temperature 10: there neighbours have {best_mass:.3f} on what the teacher prefers "
+        f"and {reference:.3f} on the reference's\n"
+    ) in printed
+    assert min(best_mass, reference) > 0.01
+    own_store = [*info[:3], str(beliefs), *info[4:]]
+    for wrong, message in (
+        ([*info, "--beside", str(store)], "--beside .* holds neighbours; give a store"),
+        ([*own_store, "--beside", str(beliefs)], "no neighbours to compare"),
+        ([*info[:3], "new", "--path", "T", "--beside", "b"], "compared by --info"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            cli.main(wrong)
+
+
 def belief_of(distance: list[float], ids: list[int], T: float) -> list[float]:
     from kd_plugin.teachers.retrieved import NeighbourBelief
 

@@ -78,6 +78,9 @@ def test_two_tokens_by_hand() -> None:
     assert found.teacher.nll == pytest.approx((1 + 3) / 2, abs=1e-15)
     assert found.student.perplexity == pytest.approx(2 ** ((2 + 3) / 2), abs=1e-14)
     assert found.student.confidence == pytest.approx(0.625, abs=1e-15)
+    half = tally.harder_half()  # the second token, whose KL is 0
+    assert half.least_nll == pytest.approx(3, abs=1e-6)
+    assert half.share_of_kl == 0
     rare, none, frequent = tally.groups()
     assert none is None
     assert rare is not None
@@ -166,6 +169,13 @@ def test_every_number_is_that_of_the_loops(
             require_equal(_plain(found), part, 7, 1e-12)
             compared += 1
     assert compared == 3
+    ranked = sorted(tokens, key=lambda token: -oracle.nll([token], 1))
+    harder = ranked[: (len(ranked) + 1) // 2]
+    half = tally.harder_half()
+    assert half.least_nll == pytest.approx(oracle.nll(harder[-1:], 1), rel=1e-6)
+    share = oracle.kl(harder) * len(harder) / (oracle.kl(tokens) * len(tokens))
+    assert half.share_of_kl == pytest.approx(share, rel=1e-6)
+    assert 0.5 < share < 1
 
 
 def _plain(found: Any) -> dict[str, Any]:

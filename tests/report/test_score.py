@@ -47,7 +47,7 @@ def test_seeds_are_one_system(score: Any) -> None:
     assert cells[:3] == ["good", "3", f"{mean(good):.2f} ± {stdev(good):.2f}"]
     assert cells[4] == f"{mean(good) - mean(poor):+.2f} *"
     assert row(output, "poor")[1:3] == ["4", f"{mean(poor):.2f} ± {stdev(poor):.2f}"]
-    assert row(output, "poor")[4:] == ["", "", ""]
+    assert row(output, "poor")[4:7] == ["", "", ""]
     assert "p < 0.05 after Holm's correction over 1 row;" in output
     assert "1,000 shuffles, seed 12345" in output
     assert f"BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:{sacrebleu.__version__}" in (
@@ -60,8 +60,25 @@ def test_seeds_are_one_system(score: Any) -> None:
 
 def test_without_a_baseline_nothing_is_compared(score: Any) -> None:
     output = score(*BOTH)
-    assert len(row(output, "good")) == 4
+    assert len(row(output, "good")) == 5
     assert "*" not in output
+
+
+def test_length_is_that_of_bleu(score: Any) -> None:
+    """Tokens of the translations over those of the references, mean over seeds."""
+    lines = Path("ref").read_text().splitlines()
+    Path("good0").write_text("".join(f"{line}, again!\n" for line in lines))
+    output = score(*BOTH, "--json", "out")
+    known = []
+    for name in ("good0", "good1", "good2"):
+        texts = [Path(n).read_text().splitlines() for n in (name, "ref")]
+        found = sacrebleu.corpus_bleu(texts[0], [texts[1]])
+        known.append(found.sys_len / found.ref_len)
+    assert max(known) > 1.1
+    assert row(output, "good")[-1] == f"{mean(known):.2f}"
+    scores = json.loads(Path("out").read_text())["systems"][0]["scores"]
+    assert scores["BLEU"]["length"] == pytest.approx(mean(known), rel=1e-12)
+    assert scores["chrF"]["length"] is None
 
 
 @pytest.mark.parametrize("few", ["good", "poor"])
