@@ -188,5 +188,8 @@ if [ -n "$failed" ] && [ -n "$over" ]; then
 elif [ -n "$failed" ]; then
     steps="$(fairseq-kd progress "$plan" | grep '^failed')" || die_with "$folder/snakemake.log" "snakemake failed"
     echo "$steps" >&2
-    die "some steps failed, and the rows that need them; the others are done. Run again to go on"
+    if grep -qv ': gate closed: ' <<< "$steps"; then
+        die "some steps failed, and the rows that need them; the others are done. Mend what failed and run again to go on"
+    fi
+    die "gates are closed, and the rows behind them are not run; docs/tables.md#gates says how to go on"
 fi

@@ -88,6 +88,7 @@ if [ ! -f "$mark" ] || [ "$(cat "$mark")" != "$state" ]; then
     READTHEDOCS=1 install --no-build-isolation --no-cache-dir fairseq-fixed
     install --no-build-isolation -e '.[fairseq,neighbours,ctranslate2,tables,test,lint]'
     echo "$state" > "$mark"
+    say "installed; to use it in a shell: . $VIRTUAL_ENV/bin/activate"
 fi
 if [ "$compile" = 1 ] && ! python -c 'import fairseq.data.data_utils_fast' 2> /dev/null; then
     say "compiling fairseq's batching"

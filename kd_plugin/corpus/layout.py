@@ -58,6 +58,14 @@ def files_of(
         yield file_name(name, code, source), expected
 
 
+def require_files(cfg: Mapping[str, Any], folder: Path) -> None:
+    """Raises InputError where a file of a data set is missing."""
+    for split in choices_of(cfg):
+        for code in codes_of(cfg, split):
+            for name, _ in files_of(cfg, folder, split, code):
+                raw.require_file(folder, name)
+
+
 def file_name(stem: str, code: str, source: str) -> str:
     """The name of a file; ``{code}`` and ``{role}`` (src, ref) stand in it, or the code behind."""
     if "{code}" not in stem:

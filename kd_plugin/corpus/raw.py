@@ -52,12 +52,22 @@ def read_bytes(folder: Path, name: str) -> bytes:
     Raises:
         InputError: there is no such file, or it is broken.
     """
-    if not folder.is_dir():
-        raise InputError(f"--from {folder} is no folder; name the one with the raw files")
-    if not exists(folder, name):
-        raise InputError(f"--from {folder} holds neither {name} nor {name}.gz; name another folder")
+    require_file(folder, name)
     plain, packed = folder / name, folder / f"{name}.gz"
     return plain.read_bytes() if plain.exists() else unpack(packed.read_bytes(), packed)
+
+
+def require_folder(folder: Path) -> None:
+    """Raises InputError where there is none."""
+    if not folder.is_dir():
+        raise InputError(f"--from {folder} is no folder; name the one with the raw files")
+
+
+def require_file(folder: Path, name: str) -> None:
+    """Raises InputError where there is no such file, plain or packed."""
+    require_folder(folder)
+    if not exists(folder, name):
+        raise InputError(f"--from {folder} holds neither {name} nor {name}.gz; name another folder")
 
 
 def read_origlang(folder: Path, name: str) -> list[str]:

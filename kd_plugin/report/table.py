@@ -167,9 +167,9 @@ def remarks(
     ones = [system.name for system in systems if system.n == 1]
     twos = [system.name for system in systems if system.n == 2]
     if ones:
-        lines.append(f"{', '.join(ones)}: one run, and another seed gives other scores.")
+        lines.append(f"{'; '.join(ones)}: one run, and another seed gives other scores.")
     if twos:
-        lines.append(f"{', '.join(twos)}: two runs, too few for a test.")
+        lines.append(f"{'; '.join(twos)}: two runs, too few for a test.")
     if ones or twos:
         lines.append(
             f"[ ]: 95 % bootstrap interval over sentences, {RESAMPLES:,} resamples, seed {seed}; "

@@ -87,6 +87,15 @@ def page(found: Sequence[dict[str, Any]], evidence: Sequence[Evidence]) -> list[
     blocks: list[Block] = [Heading("What papers claim, and what was seen here", 1), Text(HOW)]
     known = [f"{one.table} ({one.where})" for one in evidence]
     blocks.append(Text(f"Held against: {'; '.join(known) or 'nothing yet'}."))
+    asked = {test["table"] for claim in found for test in claim["tests"]}
+    unasked = sorted({one.table for one in evidence} - asked)
+    if unasked:
+        blocks.append(
+            Text(
+                f"No claim is about {', '.join(unasked)}: claims go by a table's file name, which "
+                "a copy of a table should keep."
+            )
+        )
     rows = [(claim["name"], claim["says"], _summary(claim)) for claim in found]
     blocks.append(Grid(("claim", "says", "verdict"), rows, frozenset({"says", "verdict"})))
     for claim in found:

@@ -9,6 +9,7 @@ from ..report.table import SEED_COLUMNS, rounded, seed_lines, seed_remark
 from .blocks import Block, Code, Grid, Heading, Picture, Text
 from .columns import measures, origlang, passing, scenarios, scores
 from .flags import Flags
+from .gates import CLOSED
 from .table import Published, Scale, Table
 from .view import SEED, SHUFFLES, Compared, View
 
@@ -32,10 +33,12 @@ def document(view: View, scale: Scale, pictures: Iterable[Picture] = ()) -> list
     )
     blocks += _budget(view, scale)
     blocks += [Text(f"{title[0].upper()}{title[1:]}: {said}.") for title, said in view.told.items()]
+    if scale.gates_tell and any(said.startswith(CLOSED) for said in view.told.values()):
+        blocks.append(Text("At this scale gates tell and close nothing: all rows were trained."))
     for student in view.lines:
         blocks += _student(view, student)
     blocks += [*scenarios(view), *_published(view)]
-    blocks += [Heading("Where each value comes from"), provenance(view.table), *_scaled(scale)]
+    blocks += [Heading("Where each value comes from"), provenance(table), *_scaled(view, scale)]
     first = next(n for n, block in enumerate(blocks) if isinstance(block, Grid)) + 1
     return [*blocks[:first], *pictures, *blocks[first:]]
 
@@ -166,12 +169,12 @@ def provenance(table: Table) -> Grid:
     return Grid(["of", "flag", "value", "source"], rows, frozenset({"flag", "value", "source"}))
 
 
-def _scaled(scale: Scale) -> list[Block]:
-    """What a smaller scale has changed of these values."""
+def _scaled(view: View, scale: Scale) -> list[Block]:
+    """What a smaller scale, or a call, has changed of these values."""
     rows = [
         [what, name, str(value)]
         for what, name, value in (
-            ("data", "", scale.data),
+            ("data", "", None if view.plan["data"] == view.table.data else view.plan["data"]),
             ("data", "training pairs", scale.train_pairs),
             ("data", "pairs of every set", scale.limit),
             ("checkpoint", "", scale.checkpoint),
@@ -185,5 +188,5 @@ def _scaled(scale: Scale) -> list[Block]:
         rows += [[names.get(where, where), flag, value or ""] for flag, (value, _) in flags.items()]
     if not rows:
         return []
-    told = Text(f"Scale {scale.name} takes these instead; they are ours.")
+    told = Text(f"Scale {scale.name}, or a flag of this call, took these instead; they are ours.")
     return [told, Grid(["of", "flag", "value"], rows, frozenset({"flag", "value"}))]

@@ -39,16 +39,17 @@ def forecast(plan: Mapping[str, Any], states: Mapping[str, State]) -> Iterator[s
     trainings, done = (sum(map(len, of.values())) for of in (rows, timed))
     rest = f"{done} timed; the rest takes about {duration(left)}, one after the other"
     told = rest if done else "none is timed yet"
-    yield f"{plan['table']}, {plan['scale']}, {plan['data']}: {trainings} trainings, {told}"
+    yield f"{plan['table']}, {plan['scale']}, {plan['data']}: {trainings} students, {told}"
 
 
 def replaced(scale: Scale) -> Iterator[str]:
     """A line for each model that a scale, or a call, puts in the place of a table's."""
+    by = f"scale {scale.name} or a flag of this call"
     for who, model in scale.models.items():
         whose = "the teacher" if who == "teacher" else "every student"
-        yield f"at scale {scale.name} {whose} is {model}, whatever the table says"
+        yield f"{whose} is {model}, by {by}, whatever the table says"
     for student, model in scale.students.items():
-        yield f"at scale {scale.name} student {student} is {model}, whatever the table says"
+        yield f"student {student} is {model}, by {by}, whatever the table says"
 
 
 def _expected(key: Key, timed: Mapping[Key, Sequence[float]]) -> float | None:

@@ -16,7 +16,12 @@ from ..report.lines import read_lines, read_translations
 from ..report.scores import Measure
 
 CLOSED = "gate closed"  # begins what is said of a table whose rows are not run
-OPEN = "gates open"
+OPEN = "gate open"
+WAYS = {
+    "converged": "let students train longer",
+    "teacher": "make the student smaller, or train the teacher longer",
+    "memorised": "let it write about text that it never saw: folds: 2",
+}
 QUALITY = {"all": {"teacher": {"accuracy": float}}}
 
 
@@ -67,15 +72,15 @@ def gates(files: Files, gain: float, above: float, within: float) -> Iterator[Ga
     if files.doubled:
         more = bleu(files.doubled, "--doubled") - base
         told = f"twice the updates give the baseline ({base:.2f}) {more:+.2f} BLEU"
-        yield Gate("converged", more, gain, more < gain, f"{told}, less than {gain:g} wanted")
+        yield Gate("converged", more, gain, more < gain, f"{told}, wanted: less than {gain:g}")
     if files.teacher:
         more = bleu(files.teacher, "--teacher") - base
         told = f"the teacher is {more:+.2f} BLEU above the baseline ({base:.2f})"
-        yield Gate("teacher", more, above, more >= above, f"{told}, at least {above:g} wanted")
+        yield Gate("teacher", more, above, more >= above, f"{told}, wanted: at least {above:g}")
     if files.train and files.valid:
         train, valid = _accuracy(files.train), _accuracy(files.valid)
         told = f"the teacher is right at {train:.1f} % of the training set's tokens and at "
-        told += f"{valid:.1f} % of the valid set's, at most {within:g} points more wanted"
+        told += f"{valid:.1f} % of the valid set's, wanted: at most {within:g} points more"
         yield Gate("memorised", train - valid, within, train - valid <= within, told)
 
 
@@ -85,10 +90,11 @@ def _accuracy(path: Path) -> float:
 
 
 def summary(found: list[Gate]) -> str:
-    """In a line, those that do not hold first."""
-    closed = [gate.told for gate in found if not gate.holds]
+    """In a line: those that do not hold, each with a way out, and the others."""
+    closed = [f"{gate.told} ({WAYS[gate.name]})" for gate in found if not gate.holds]
     rest = [gate.told for gate in found if gate.holds]
-    return f"{CLOSED if closed else OPEN}: " + "; ".join([*closed, *rest])
+    parts = ((CLOSED, closed), (OPEN, rest))
+    return ". ".join(f"{what}: {'; '.join(told)}" for what, told in parts if told)
 
 
 def everything(found: list[Gate]) -> dict[str, Any]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ..corpus import raw
 from ..corpus.config import read_config
+from ..corpus.layout import require_files
 from ..errors import InputError
 from .read import read_scale, read_table
 from .steps import ROOT
@@ -39,10 +42,12 @@ def find(name: str, kind: str, ending: str, beside: Path | None = None) -> Path:
         raise InputError(f"{name} does not exist; give a file, or a name of configs/{kind}")
     path = CONFIGS / kind / f"{name}{ending}"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in (CONFIGS / kind).glob(f"*{ending}")))
+        known = sorted(p.stem for p in (CONFIGS / kind).glob(f"*{ending}"))
+        near = difflib.get_close_matches(name, known, 1)
         raise InputError(
-            f"{name!r} is none of configs/{kind} ({known or 'which is missing'}); give one of "
-            f"them, or the path of a file that ends in {ending}"
+            f"{name!r} is none of configs/{kind} ({', '.join(known) or 'which is missing'}); give "
+            f"{f'{near[0]} or another one' if near else 'one of them'}, or the path of a file that "
+            f"ends in {ending}"
         )
     return path
 
@@ -99,8 +104,10 @@ def find_data(
             )
         return data
     if origin is not None:
-        if not Path(origin).is_dir():
-            raise InputError(f"--from {origin} is no folder; name that of the raw files")
+        if half:  # which scripts/halves.py writes
+            raw.require_folder(Path(origin))
+        else:
+            require_files(cfg, Path(origin))
         return dataclasses.replace(data, origin=("--from", str(Path(origin).resolve())))
     if download and "download" in cfg and not half:
         return dataclasses.replace(data, origin=("--download",))

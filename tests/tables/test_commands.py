@@ -44,6 +44,9 @@ def test_the_manuals_table_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[
         (tmp_path / name).write_text(block)
     (tmp_path / "own.args").write_text("--arch transformer --optimizer adam\n")
     (tmp_path / "corpus").mkdir()
+    for name in ("train", "valid", "test"):
+        (tmp_path / "corpus" / f"{name}.de").touch()
+        (tmp_path / "corpus" / f"{name}.en.gz").touch()
     plan(tmp_path / "mine.yaml", "--from", tmp_path / "corpus", "--list")
     written = capsys.readouterr().out
     assert f"{tmp_path}/mine-data.yaml" in written
@@ -57,7 +60,8 @@ def test_other_models_and_another_rule(tmp_path: Path, capsys: pytest.CaptureFix
     plan("toy", *flags, "--checkpoint-rule", "average:2", "--output", tmp_path / "out")
     printed = capsys.readouterr()
     path = Path(printed.out.strip())
-    assert f"every student is {flags[3]}, whatever the table says" in printed.err
+    said = f"every student is {flags[3]}, by scale paper or a flag of this call, whatever the table"
+    assert said in printed.err
     made = json.loads(path.read_text())
     told = {"teacher": flags[1], "student": str(flags[3]), "checkpoint": "average:2"}
     assert made["changes"] == told

@@ -70,15 +70,22 @@ def test_the_numbers(
     assert found["teacher"]["found"] == pytest.approx(above)
     assert found["memorised"]["found"] == pytest.approx(12.5)
     assert all(one["holds"] for one in found.values())
-    assert (tmp_path / "told").read_text().startswith("gates open: twice the updates give the base")
+    assert (tmp_path / "told").read_text().startswith("gate open: twice the updates give the base")
     assert "converged: open, twice the updates" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--gain", "0.1"], "gate closed: twice the updates give the baseline .* less than 0.1"),
-        (["--above", "90"], "gate closed: the teacher is .* at least 90 wanted; twice the"),
+        (
+            ["--gain", "0.1"],
+            "gate closed: twice the updates give the baseline .* wanted: less than 0.1",
+        ),
+        (
+            ["--above", "90"],
+            r"gate closed: the teacher is .* wanted: at least 90 \(make the student smaller, or "
+            r"train the teacher longer\)\. gate open: twice the",
+        ),
         (["--within", "12"], "gate closed: the teacher is right at 75.0 % of the .* 62.5 % of the"),
     ],
 )
@@ -171,6 +178,9 @@ def test_a_page_says_why_rows_are_not_run(tmp_path: Path) -> None:
     assert told["none"] == ("not run", "none: not run: gate closed, see above")  # its seed 2
     assert told["twice"][0] == told["teacher"][0] == "unfinished"
     assert Text("Gates of small: gate closed: no good.") in document(found, Scale("paper"))
+    all_the_same = Text("At this scale gates tell and close nothing: all rows were trained.")
+    assert all_the_same not in document(found, Scale("paper"))
+    assert all_the_same in document(found, Scale("paper", gates_tell=True))
     (folder / "complete").write_text("3\n")  # the teacher was trained longer
     (folder / "told").write_text("gates open: all good\n")
     assert look(folder) == State("done", 3, "gates open: all good")
@@ -185,7 +195,7 @@ def test_rows_seeds_and_minutes(tmp_path: Path) -> None:
     untimed = list(forecast(made, look_at_all(made["steps"], tmp_path)))
     assert untimed == [
         "  none, small: 2 seeds", "  word, small: 2 seeds", "  seq, small: 2 seeds",
-        "  twice, small: 1 seed", "made, paper, de-en: 7 trainings, none is timed yet",
+        "  twice, small: 1 seed", "made, paper, de-en: 7 students, none is timed yet",
     ]  # fmt: skip
     seconds = {("none", 1): 100, ("none", 2): 140, ("word", 1): 240}
     for run in made["runs"]:
@@ -199,6 +209,6 @@ def test_rows_seeds_and_minutes(tmp_path: Path) -> None:
     assert timed[2] == "  seq, small: 2 seeds, about 3 min each"
     left = 160 + 240 + 2 * 160  # twice, word, seq
     assert timed[4] == (
-        f"made, paper, de-en: 7 trainings, 3 timed; the rest takes about {left / 60:.0f} min, one "
+        f"made, paper, de-en: 7 students, 3 timed; the rest takes about {left / 60:.0f} min, one "
         "after the other"
     )

@@ -107,7 +107,7 @@ def test_files_are_found_by_name_or_by_path(tmp_path: Path) -> None:
     (tmp_path / "own.args").write_text("--arch tiny")
     assert find("toy", "tables", ".yaml").name == "toy.yaml"
     assert find("own.args", "models", ".args", tmp_path) == tmp_path / "own.args"
-    with pytest.raises(InputError, match=r"'tyo' is none of configs/tables \(.*toy.*\); give one"):
+    with pytest.raises(InputError, match=r"'tyo' is none of configs/tables \(.*\); give toy or an"):
         find("tyo", "tables", ".yaml")
     with pytest.raises(InputError, match=r"gone\.yaml does not exist"):
         find("gone.yaml", "tables", ".yaml")
@@ -119,6 +119,15 @@ def test_data_that_is_nowhere(tmp_path: Path) -> None:
         find_data(read, "multi30k", None, False)
     with pytest.raises(InputError, match="--from gone is no folder"):
         find_data(read, "multi30k", "gone", False)
+    for name in ("train", "val", "valid", "test_2016_flickr", "test_2017_flickr"):
+        for code in ("de", "en"):
+            (tmp_path / f"{name}.{code}.gz").touch()
+    with pytest.raises(
+        InputError, match=r"--from .* holds neither test_2017_mscoco\.de nor .*\.gz"
+    ):
+        find_data(read, "multi30k", str(tmp_path), False)
+    for code in ("de", "en"):
+        (tmp_path / f"test_2017_mscoco.{code}").touch()
     assert find_data(read, "multi30k", None, True).origin == ("--download",)
     assert find_data(read, "multi30k", str(tmp_path), False).origin == ("--from", str(tmp_path))
     assert find_data(read, "toy", None, False).origin == ()
