@@ -89,15 +89,13 @@ def describe(store: Store, pairs: Any) -> Iterator[str]:
     Raises:
         InputError: the sentences are others than the store's.
     """
-    sums, at_zero = torch.zeros(len(TEMPERATURES), 3, dtype=torch.float64), 0
+    sums = torch.zeros(len(TEMPERATURES), 3, dtype=torch.float64)
     for _, target, found in _sentences(store, pairs):
-        at_zero += int((found.distance[:, 0] == 0).sum())
         right = found.ids == target.unsqueeze(-1)
         for told, temperature in zip(sums, TEMPERATURES):
             belief = found.at(temperature)
             entropy = -(belief.q * belief.log_q).sum()
             told += torch.stack([belief.q[:, 0].sum(), belief.q[right].sum(), entropy])
-    yield f"tokens whose nearest neighbour has distance 0: {at_zero / max(store.tokens, 1):.3f}"
     for temperature, told in zip(TEMPERATURES, (sums / max(store.tokens, 1)).tolist()):
         nearest, mass, entropy = told
         yield (
@@ -110,7 +108,8 @@ def compare(store: Store, pairs: Any, beliefs: Store) -> Iterator[str]:
     """``fairseq-kd cache --info --beside``: whether neighbours follow their teacher or its text.
 
     Of the tokens at which the teacher prefers another one to the reference's: the mean mass of
-    both, of the teacher, and by temperature of the neighbours.
+    both, of the teacher, and by temperature of the neighbours, and how often what it prefers is
+    their likeliest, too.
 
     Args:
         store: of neighbours.
@@ -125,7 +124,7 @@ def compare(store: Store, pairs: Any, beliefs: Store) -> Iterator[str]:
             f"--beside {beliefs.folder} holds {beliefs.settings['kind']}; give a store that "
             "fairseq-kd cache wrote without --features"
         )
-    sums = torch.zeros(1 + len(TEMPERATURES), 2, dtype=torch.float64)  # teacher, then neighbours
+    sums = torch.zeros(1 + len(TEMPERATURES), 3, dtype=torch.float64)  # teacher, then neighbours
     tokens = 0
     for row, target, found in _sentences(store, pairs):
         _check_text(beliefs, pairs, row)
@@ -133,21 +132,22 @@ def compare(store: Store, pairs: Any, beliefs: Store) -> Iterator[str]:
         best = torch.from_numpy(records["ids"][:, 0].astype("int64"))
         differs = best != target
         tokens += int(differs.sum())
-        for told, field in zip(sums[0], (records["log_q"][:, 0], records["gold"][:, 0])):
+        for told, field in zip(sums[0][:2], (records["log_q"][:, 0], records["gold"][:, 0])):
             told += torch.from_numpy(field.astype("float64")).exp()[differs].sum()
         for told, temperature in zip(sums[1:], TEMPERATURES):
-            weights = found.weights(temperature)[differs]
-            for number, token in enumerate((best, target)):
-                told[number] += weights[found.ids[differs] == token[differs].unsqueeze(-1)].sum()
+            mass = found.probabilities(temperature)[differs]  # [n, V]
+            told[:2] += mass.gather(-1, torch.stack([best, target], -1)[differs]).sum(0)
+            told[2] += (mass.argmax(-1) == best[differs]).sum()
     means = (sums / max(tokens, 1)).tolist()
     yield (
         f"at {tokens / max(store.tokens, 1):.3f} of the tokens the teacher prefers another one to "
         f"the reference's, with {means[0][0]:.3f} on it and {means[0][1]:.3f} on the reference's"
     )
-    for temperature, (preferred, reference) in zip(TEMPERATURES, means[1:]):
+    for temperature, (preferred, reference, alike) in zip(TEMPERATURES, means[1:]):
         yield (
             f"--knn-temperature {temperature}: there neighbours have {preferred:.3f} on what the "
-            f"teacher prefers and {reference:.3f} on the reference's"
+            f"teacher prefers, their own likeliest at {alike:.3f}, and {reference:.3f} on the "
+            "reference's"
         )
 
 
