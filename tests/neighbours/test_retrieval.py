@@ -328,7 +328,8 @@ def test_info_tells_whether_neighbours_follow_their_teacher_or_its_text(
     ) in printed
     assert (
         f"--knn-temperature 10: there neighbours have {best_mass:.3f} on what the teacher prefers, "
-        f"their own likeliest at {alike / len(masses):.3f}, and {reference:.3f} on the reference's\n"
+        f"their own likeliest at {alike / len(masses):.3f}, and {reference:.3f} on the "
+        "reference's\n"
     ) in printed
     assert min(best_mass, reference) > 0.01
     own_store = [*info[:3], str(beliefs), *info[4:]]
