@@ -405,9 +405,9 @@ def test_intervals_of_score_files_are_those_of_the_file() -> None:
     ours = statement("extra-source")
     assert ours["by_seed"] == pytest.approx(systems["gold+kd"]["paired"]["differences"])
     assert ours["bootstrap"] == tuple(systems["gold+kd"]["paired"]["interval"])
-    other = statement("gold-and-distilled")
+    other = statement("levels-add-up")
     assert other["bootstrap"] is None
-    expected = [a - b for a, b in zip(systems["gold+kd"]["runs"], systems["kd"]["runs"])]
+    expected = [a - b for a, b in zip(systems["word_kd"]["runs"], systems["gold+kd"]["runs"])]
     assert other["by_seed"] == pytest.approx(expected)
 
 
