@@ -207,13 +207,15 @@ def test_what_a_scale_changes_is_told(found: View) -> None:
     weight, rate = ("0.9", "ours"), ("2", "ours")
     scale = Scale("small", "toy", models={"student": "tiny"}, rows={"word": {"--lr": rate}},
                   flags={"row_flags": {"--kd-weight": weight}})  # fmt: skip
-    text = markdown(document(found, scale)).partition("Scale small takes these instead")[2]
+    on_toy = replace(found, plan={**found.plan, "data": "toy"})
+    _, begun, text = markdown(document(on_toy, scale)).partition("Scale small, or a flag of this")
+    assert begun
     for row in ("| data |  | toy |", "| every student | model | tiny |", "| row word | --lr | 2 |",
                 "| rows that have it | --kd-weight | 0.9 |"):  # fmt: skip
         assert row in text
     told = [b.text for b in document(found, scale) if isinstance(b, Text)]
     assert "Other updates, batches or learning rate: word (--lr 2)." in told
-    assert "takes these instead" not in markdown(document(found, SCALE))
+    assert "took these instead" not in markdown(document(found, SCALE))
 
 
 def test_latex(found: View) -> None:
