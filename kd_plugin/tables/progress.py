@@ -157,6 +157,8 @@ def seconds_left(steps: Sequence[Mapping[str, Any]], states: Mapping[str, State]
         if whole is not None:
             took[_kind(step)].append(whole)
             timed += step["share"]
+    if not timed:
+        return None
     seconds = sum(map(sum, took.values()))
     rest = 0.0
     for step in steps:
@@ -165,9 +167,9 @@ def seconds_left(steps: Sequence[Mapping[str, Any]], states: Mapping[str, State]
             continue
         if not known:
             guessed += step["share"]
-        whole = sum(known) / len(known) if known else seconds * step["share"] / max(timed, 1e-9)
+        whole = sum(known) / len(known) if known else seconds * step["share"] / timed
         rest += max(0.0, whole - state.seconds) if state.rest is None else state.rest
-    if timed == 0 or timed < ENOUGH * guessed:
+    if timed < ENOUGH * guessed:
         return None
     return rest / max(1, sum(state.what == RUNNING for state in states.values()))
 

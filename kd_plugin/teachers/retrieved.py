@@ -134,8 +134,9 @@ def compare(store: Store, pairs: Any, beliefs: Store) -> Iterator[str]:
         tokens += int(differs.sum())
         for told, field in zip(sums[0][:2], (records["log_q"][:, 0], records["gold"][:, 0])):
             told += torch.from_numpy(field.astype("float64")).exp()[differs].sum()
+        there = NeighbourBelief(found.ids[differs], found.distance[differs], found.vocabulary)
         for told, temperature in zip(sums[1:], TEMPERATURES):
-            mass = found.probabilities(temperature)[differs]  # [n, V]
+            mass = there.probabilities(temperature)  # [n, V]
             told[:2] += mass.gather(-1, torch.stack([best, target], -1)[differs]).sum(0)
             told[2] += (mass.argmax(-1) == best[differs]).sum()
     means = (sums / max(tokens, 1)).tolist()
