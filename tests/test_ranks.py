@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
 import socket
-import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ import torch
 import torch.distributed
 from fairseq.data import data_utils
 from fairseq.distributed.legacy_distributed_data_parallel import LegacyDistributedDataParallel
-from torch.multiprocessing.spawn import spawn
+from fairseq_cli.train import cli_main
 from torch.nn.parallel import DistributedDataParallel
 
 from . import support
 from .support import SCHEDULE, TINY, Run, build, distillation, fairseq_train
 
+FORKS = multiprocessing.get_context("forkserver")  # of a process that has imported fairseq once
+FORKS.set_forkserver_preload(["fairseq_cli.train"])
 METRICS = ("loss", "nll_loss", "kd_loss", "agreement", "teacher_nll_loss", "ppl", "teacher_ppl")
 
 
@@ -44,24 +47,48 @@ def two_ranks(data: Path, folder: Path, *flags: object) -> Run:
     return Run([line[line.find('{"') :] for line in printed[0].splitlines()])
 
 
-def end_of_two_ranks(data: Path, folder: Path, *flags: object) -> tuple[list[int], list[str]]:
+def end_of_two_ranks(
+    data: Path, folder: Path, *flags: object
+) -> tuple[list[int | None], list[str]]:
     """How both ended, and what each printed."""
-    port, program = free_port(), Path(sys.executable).with_name("fairseq-train")
-    processes = [
-        subprocess.Popen(
-            [
-                program, str(data), *SCHEDULE, *map(str, flags), "--save-dir", folder,
-                "--distributed-world-size", "2", "--distributed-rank", str(rank),
-                "--distributed-init-method", f"tcp://localhost:{port}",
-                "--distributed-no-spawn", "--distributed-backend", "gloo",
-                "--ddp-backend", "legacy_ddp",
-            ],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    folder.mkdir(exist_ok=True)
+    port, printed = free_port(), [folder / f"printed{rank}" for rank in range(2)]
+    codes = in_processes(train, [
+        (
+            out, str(data), *SCHEDULE, *map(str, flags), "--save-dir", str(folder),
+            "--distributed-world-size", "2", "--distributed-rank", str(rank),
+            "--distributed-init-method", f"tcp://localhost:{port}",
+            "--distributed-no-spawn", "--distributed-backend", "gloo",
+            "--ddp-backend", "legacy_ddp",
         )
-        for rank in range(2)
-    ]  # fmt: skip
-    printed = [process.communicate(timeout=240)[0] for process in processes]
-    return [process.returncode for process in processes], printed
+        for rank, out in enumerate(printed)
+    ])  # fmt: skip
+    return codes, [out.read_text() for out in printed]
+
+
+def in_processes(target: Callable[..., None], calls: Sequence[tuple[Any, ...]]) -> list[int | None]:
+    """Each call in a process of its own, side by side; their exit statuses."""
+    processes = [FORKS.Process(target=target, args=arguments) for arguments in calls]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=240)
+        process.kill()
+        process.join()
+    return [process.exitcode for process in processes]
+
+
+def train(out: Path, *arguments: str) -> None:
+    """``fairseq-train`` in this process, which prints into a file."""
+    with out.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.argv = ["fairseq-train", *arguments]
+    try:
+        cli_main()
+    except Exception:  # as the interpreter ends a program
+        sys.excepthook(*sys.exc_info())
+        sys.exit(1)
 
 
 def number_of_batches(data: Path, *flags: object) -> int:
@@ -148,9 +175,11 @@ def test_gradients_under_data_parallelism(
     if method == "seq_kd":
         flags += ["--nll-weight", "0.5", "--kd-weight", "0.5"]  # two forwards, one backward
     out = tmp_path / "gradients.pt"
-    spawn(  # type: ignore[no-untyped-call]
-        gradients_of_a_rank, (free_port(), wrapper, flags, str(data), str(out)), nprocs=2
-    )
+    port = free_port()
+    assert in_processes(
+        gradients_of_a_rank,
+        [(rank, port, wrapper, flags, str(data), str(out)) for rank in range(2)],
+    ) == [0, 0]
     ours = torch.load(out)
     setup = build(data, *flags)
     each = [setup.step(setup.batch(rows=rows))[3] for rows in ROWS]
