@@ -26,7 +26,9 @@ class Cell:
 
     @property
     def title(self) -> str:
-        return self.trained.step.title.removesuffix(": training")
+        model = self.trained.step.title.removesuffix(": training")
+        searches = self.what and (self.what.search or self.what.datastore)
+        return f"{model}, {self.what.label}" if self.what and searches else model
 
 
 def record(work: Work, gold: Text, teachers: Teachers, cell: Cell) -> tuple[Step, tuple[str, ...]]:
@@ -127,7 +129,7 @@ def fit(work: Work, gold: Text, teachers: Teachers, cell: Cell) -> Step:
     command = ("fairseq-kd", "agreement", text.folder, *_pair(teachers, cell), "--subset", "train")
     return work.add(
         "fit",
-        f"{cell.title}: fit",
+        f"{cell.title}: fit ({text.step.title})",
         lambda own: [(*command, "--too-long", "skip", "--json", f"{own}/fit.json")],
         (text.step, *teachers.steps, cell.trained.step),
     )

@@ -86,6 +86,12 @@ def corpus(work: Work, teachers: Teachers, recipe: Corpus, base: Text) -> Text:
     return _with_extra(work, teachers, recipe, base, text)
 
 
+def _named(recipe: Corpus, base: Text) -> str:
+    """A recipe's name, and of which text it is where that is damaged."""
+    damaged = base.step.kind == "noise"
+    return f"{recipe.name}, {base.step.title}" if damaged else recipe.name
+
+
 def _joined(
     work: Work, teachers: Teachers, recipe: Corpus, base: Text, parts: tuple[str, ...]
 ) -> Text:
@@ -103,7 +109,7 @@ def _joined(
         named = (part.replace("teacher", made, 1) for part in parts)
         flags = (word for part in named for word in ("--part", part))
         command = ("fairseq-kd", "mix", base.folder, *flags, *pairs)
-    title = f"training text {recipe.name}"
+    title = f"training text {_named(recipe, base)}"
     text = work.add("text", title, lambda own: [(*command, "--output", f"{own}/bin")], after)
     return Text(f"{text.folder}/bin", text)
 
@@ -121,9 +127,8 @@ def _with_extra(work: Work, teachers: Teachers, recipe: Corpus, base: Text, text
             (script, text.folder, part, work.extra, f"{own}/bin"),
         ]
 
-    joined = work.add(
-        "text", f"training text {recipe.name} with extra", commands, (text.step, step)
-    )
+    title = f"training text {_named(recipe, base)} with extra"
+    joined = work.add("text", title, commands, (text.step, step))
     return Text(f"{joined.folder}/bin", joined, extra=True)
 
 
@@ -131,10 +136,8 @@ def _hypotheses(
     work: Work, teachers: Teachers, recipe: Corpus, base: Text, subset: str
 ) -> tuple[str, Step]:
     """The teacher's hypotheses of a subset, filtered and selected."""
-    what, flags = (
-        f"{recipe.name} ({subset})",
-        recipe.generate | work.scale.flags.get("generate", {}),
-    )
+    what = f"{_named(recipe, base)} ({subset})"
+    flags = recipe.generate | work.scale.flags.get("generate", {})
     title = f"teacher's text {what}"
     lesson = Lesson("generate", "corpus", (subset,), flags, title, share=40)
     _, step = taught(work, teachers, base, lesson)

@@ -78,15 +78,19 @@ def store(work: Work, teachers: Teachers, wanted: Store, text: Text) -> tuple[st
     subsets = ("train", "train1", "valid") if text.extra else ("train", "valid")
     kind = "cache" if wanted.kind == "cache" else "datastore"
     flags = wanted.datastore if wanted.kind == "neighbours" else wanted.flags
-    lesson = Lesson(kind, kind, subsets, flags, f"{kind} {wanted.name}", share=20)
+    told = f"{wanted.name} ({text.step.title})"
+    lesson = Lesson(kind, kind, subsets, flags, f"{kind} {told}", share=20)
     folder, step = taught(work, teachers, text, lesson)
     if wanted.kind != "neighbours":
         return folder, step
     reads = ("--subset", ",".join(subsets))
     search = ("fairseq-kd", "neighbours", folder, *reads, *words(wanted.flags))
-    title = f"neighbours {wanted.name}"
     found = work.add(
-        "neighbours", title, lambda own: [(*search, "--output", f"{own}/store")], (step,), share=30
+        "neighbours",
+        f"neighbours {told}",
+        lambda own: [(*search, "--output", f"{own}/store")],
+        (step,),
+        share=30,
     )
     return f"{found.folder}/store", found
 

@@ -93,7 +93,7 @@ def test_a_list_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ("teacher: live", "teacher: live, flags: {--kd-weight: -1}",
          r"word_kd, student, seed 1: training: --kd-weight -1\.0 is out of range; give 0 to"),
         ("greedy: {--beam: 1,", "greedy: {--beam: one,", "--beam: invalid int value: 'one'"),
-        ("{--k: 8,", "{--kk: 8,", "neighbours nearest-8: .*unrecognized arguments: --kk 8"),
+        ("{--k: 8,", "{--kk: 8,", r"neighbours nearest-8 \(data: toy\): .*unrecognized arguments: --kk 8"),
         ("model: toy-student", "model: toy-pupil", "'toy-pupil' is none of configs/models"),
         ("data: toy", "data: tyo", "'tyo' is none of configs/data"),
     ],

@@ -127,7 +127,7 @@ def test_rows_stand_behind_the_gate() -> None:
     free = {"teacher", "none, small, seed 1", "twice, small, seed 1"}
     trainings = {s.title.removesuffix(": training"): s for s in made.steps if s.kind == "train"}
     assert {name for name in trainings if f"{name}: training" not in titles} == free
-    assert {"teacher's text kd (train)", "cache top"} <= {*titles}
+    assert {"teacher's text kd (train)", "cache top (data: de-en)"} <= {*titles}
     assert step.commands[0][:2] == ("fairseq-kd", "gate")
     assert "--tell" not in step.commands[0]
     plain = plan(rows=ROWS, published=[], students=ONLY["students"])

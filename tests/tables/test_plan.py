@@ -49,6 +49,12 @@ def test_shared_work_is_one_step() -> None:
     assert len(found.runs) == 1 + rows + 2
 
 
+def test_no_two_steps_have_one_name() -> None:
+    found = plan(students__tiny__noise={"--delete": 0.1}, measure=["agreement", "fit"])
+    titles = [step.title for step in found.steps]
+    assert sorted({*titles}) == sorted(titles)
+
+
 def test_steps_stand_behind_what_they_need() -> None:
     seen: set[str] = set()
     for step in plan().steps:
