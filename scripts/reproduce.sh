@@ -16,7 +16,8 @@
 #   --profile  local, gpus or slurm (docs/slurm.md), or a folder of your own (default: local)
 #   --cores    jobs side by side, instead of the profile's
 #   --per-gpu  jobs that share a GPU, with --profile gpus (default: 1; a small model leaves most of it idle)
-#   --minutes  after which it ends what runs, makes the page of what is there, and exits with status 75
+#   --minutes  after which it ends what runs, makes the page of what is there, and exits with status 75;
+#              the page comes on top: seconds for a few runs, minutes for fifty
 #   --output   of all tables, which share their steps there (default: reproduced)
 #   --dry-run  tell what is done and what is left
 #

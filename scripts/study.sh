@@ -5,7 +5,8 @@
 #
 #   TABLE           as reproduce.sh takes it; several, in this order
 #   --minutes       of this call (default: 10). The next one goes on where time ended this one: a training at
-#                   its last checkpoint, all else at its last step
+#                   its last checkpoint, all else at its last step. The page of the table that was
+#                   running comes on top: where a call has a hard limit, leave two minutes for it
 #   --side-by-side  jobs at a time (default: 2); where there are GPUs, on each of them (default: 4)
 #
 # It takes all GPUs of the machine that CUDA_VISIBLE_DEVICES leaves. Each table's page is made as far as it is.
