@@ -50,12 +50,12 @@ def run(given: argparse.Namespace) -> None:
     if not (given.teacher or given.doubled or given.train):
         raise InputError("nothing is to be compared; give --teacher, --doubled, or --train")
     from ..files.whole import write_atomically, write_json
-    from ..tables.gates import CLOSED, Files, everything, gates, summary
+    from ..tables.gates import CLOSED, Files, everything, gates, measured, summary
 
     files = Files(
         given.references, given.baseline, given.teacher, given.doubled, given.train, given.valid
     )
-    found = list(gates(files, given.gain, given.above, given.within))
+    found = list(gates(measured(files), given.gain, given.above, given.within))
     for gate in found:
         print(f"{gate.name}: {'open' if gate.holds else 'closed'}, {gate.told}")
     if given.json:

@@ -3,8 +3,9 @@
 A table is a YAML file (``configs/tables/NAME.yaml``; docs/tables.md). Each step has a folder
 ``steps/KIND-HASH`` in --output, named by a hash of its commands and of what they read, with the
 commands in run.sh: what two rows or two tables share is one step. The plan is written to
-TABLE.SCALE.DATA/plan.json there. Every command line is checked by the parser of its program. What
-it costs, rows x seeds x minutes, is told on standard error as far as trainings are timed.
+TABLE.SCALE.DATA/plan.json there. Runs that ledger.jsonl in --output has are not done again, even
+where their folders are gone. Every command line is checked by the parser of its program. What it
+costs, rows x seeds x minutes, is told on standard error as far as trainings are timed.
 """
 
 from __future__ import annotations
@@ -58,10 +59,13 @@ def add_command(commands: Any) -> None:
 def run(given: argparse.Namespace) -> None:
     """Compile, check, and write or print."""
     from ..tables.forecast import forecast, replaced
+    from ..tables.known import rest_of
+    from ..tables.ledger import append
     from ..tables.locate import find_data, find_models, find_scale, find_table
     from ..tables.parsing import check
     from ..tables.plan import compile_table
     from ..tables.progress import look_at_all
+    from ..tables.steps import DONE
 
     if given.seeds is not None:
         require_positive(given, "seeds")
@@ -78,7 +82,12 @@ def run(given: argparse.Namespace) -> None:
     if given.list:
         print("\n".join(step.script() for step in plan.steps), end="")
         return
-    written, everything = plan.write(given.output, path, changes), plan.everything()
-    states = look_at_all(everything["steps"], given.done or given.output)
+    folder = given.done or given.output
+    complete = [step.folder for step in plan.steps if (folder / step.folder / DONE).exists()]
+    rest = rest_of(plan, table, scale.gates_tell, folder, complete)
+    for line in rest.lines:
+        append(given.output, line)
+    written, everything = rest.plan.write(given.output, path, changes), rest.plan.everything()
+    states = look_at_all(everything["steps"], folder)
     print("\n".join([*replaced(scale), *forecast(everything, states)]), file=sys.stderr)
     print(written)

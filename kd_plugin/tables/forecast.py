@@ -16,7 +16,7 @@ def forecast(plan: Mapping[str, Any], states: Mapping[str, State]) -> Iterator[s
     """A line for each row of each student, and one for all.
 
     A row that has no timed training is taken to last as long as the others of its student, or of
-    all students.
+    all students. Trainings that are no step of the plan are in the ledger.
 
     Args:
         plan: as :meth:`.plan.Plan.everything` gives it.
@@ -27,19 +27,29 @@ def forecast(plan: Mapping[str, Any], states: Mapping[str, State]) -> Iterator[s
         if run["student"]:
             rows.setdefault((run["student"], run["row"]), []).append(run["trained"])
     timed = {
-        key: [states[f].seconds for f in folders if states[f].what == FINISHED]
+        key: [states[f].seconds for f in folders if f in states and states[f].what == FINISHED]
         for key, folders in rows.items()
     }
+    kept = {key: sum(f not in states for f in folders) for key, folders in rows.items()}
     left = 0.0
-    for (student, row), folders in rows.items():
-        seconds = _expected((student, row), timed)
+    for key, folders in rows.items():
+        student, row = key
+        seconds = _expected(key, timed)
         each = f", about {duration(seconds)} each" if seconds is not None else ""
-        yield f"  {row}, {student}: {len(folders)} seed{'s' * (len(folders) > 1)}{each}"
-        left += (seconds or 0) * (len(folders) - len(timed[student, row]))
+        told = f"{row}, {student}: {len(folders)} seed{'s' * (len(folders) > 1)}"
+        yield f"  {told}{_in_ledger(kept[key])}{each}"
+        left += (seconds or 0) * (len(folders) - len(timed[key]) - kept[key])
     trainings, done = (sum(map(len, of.values())) for of in (rows, timed))
     rest = f"{done} timed; the rest takes about {duration(left)}, one after the other"
-    told = rest if done else "none is timed yet"
-    yield f"{plan['table']}, {plan['scale']}, {plan['data']}: {trainings} students, {told}"
+    told = f"{trainings} students{_in_ledger(sum(kept.values()))}"
+    about = rest if done else "none is timed yet"
+    if done + sum(kept.values()) == trainings:
+        about = "nothing is left to train"
+    yield f"{plan['table']}, {plan['scale']}, {plan['data']}: {told}, {about}"
+
+
+def _in_ledger(number: int) -> str:
+    return f", {number} in the ledger" if number else ""
 
 
 def replaced(scale: Scale) -> Iterator[str]:

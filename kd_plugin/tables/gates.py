@@ -37,6 +37,17 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Found:
+    """BLEU of translations, and the teacher's accuracy in percent; None: not asked."""
+
+    baseline: float
+    teacher: float | None = None
+    doubled: float | None = None  # the baseline with twice the updates
+    train: float | None = None
+    valid: float | None = None
+
+
+@dataclass(frozen=True)
 class Files:
     """Translations of one test set, and what ``fairseq-kd agreement`` says of the teacher."""
 
@@ -48,15 +59,8 @@ class Files:
     valid: Path | None = None
 
 
-def gates(files: Files, gain: float, above: float, within: float) -> Iterator[Gate]:
-    """The gates for which there are files.
-
-    Args:
-        files: what they are measured on.
-        gain: BLEU; twice the updates must give the baseline less.
-        above: BLEU; so far the teacher must be above the baseline.
-        within: points; so much the teacher's accuracy on its training set may be above the valid
-            set's, at most.
+def measured(files: Files) -> Found:
+    """What files say.
 
     Raises:
         InputError: a file cannot be read.
@@ -68,17 +72,36 @@ def gates(files: Files, gain: float, above: float, within: float) -> Iterator[Ga
         lines = read_translations(str(path), flag, references)
         return float(measure.score(measure.counts(lines).sum(0))[0])
 
-    base = bleu(files.baseline, "--baseline")
-    if files.doubled:
-        more = bleu(files.doubled, "--doubled") - base
+    return Found(
+        bleu(files.baseline, "--baseline"),
+        bleu(files.teacher, "--teacher") if files.teacher else None,
+        bleu(files.doubled, "--doubled") if files.doubled else None,
+        _accuracy(files.train) if files.train else None,
+        _accuracy(files.valid) if files.valid else None,
+    )
+
+
+def gates(found: Found, gain: float, above: float, within: float) -> Iterator[Gate]:
+    """The gates for which there are numbers.
+
+    Args:
+        found: the numbers.
+        gain: BLEU; twice the updates must give the baseline less.
+        above: BLEU; so far the teacher must be above the baseline.
+        within: points; so much the teacher's accuracy on its training set may be above the valid
+            set's, at most.
+    """
+    base = found.baseline
+    if found.doubled is not None:
+        more = found.doubled - base
         told = f"twice the updates give the baseline ({base:.2f}) {more:+.2f} BLEU"
         yield Gate("converged", more, gain, more < gain, f"{told}, wanted: less than {gain:g}")
-    if files.teacher:
-        more = bleu(files.teacher, "--teacher") - base
+    if found.teacher is not None:
+        more = found.teacher - base
         told = f"the teacher is {more:+.2f} BLEU above the baseline ({base:.2f})"
         yield Gate("teacher", more, above, more >= above, f"{told}, wanted: at least {above:g}")
-    if files.train and files.valid:
-        train, valid = _accuracy(files.train), _accuracy(files.valid)
+    if found.train is not None and found.valid is not None:
+        train, valid = found.train, found.valid
         told = f"the teacher is right at {train:.1f} % of the training set's tokens and at "
         told += f"{valid:.1f} % of the valid set's, wanted: at most {within:g} points more"
         yield Gate("memorised", train - valid, within, train - valid <= within, told)

@@ -31,6 +31,7 @@ SHAPE = {
     "scores": {str: {"BLEU": float, "chrF": float}},
     "signatures": {str: str},
     "translations": {str: str},
+    "translated": (str, None),
     "references": str,
     "origlang": (str, None),
     "needed": {str: NUMBER},
@@ -43,7 +44,11 @@ SHAPE = {
     "commit": (str, None),
     "finished": str,
 }
-UNSAID: dict[str, Any] = {"origlang": None, "needed": {}}  # what lines of earlier versions lack
+UNSAID: dict[str, Any] = {
+    "origlang": None,
+    "needed": {},
+    "translated": None,
+}  # what lines of earlier versions lack
 Entry = dict[str, Any]
 
 
@@ -93,7 +98,7 @@ def append(folder: Path, entry: Entry) -> None:
 
 
 def _same(entry: Entry, other: Entry) -> bool:
-    names = (*CELL, "model", "translations", "references", "origlang", "needed", "training")
+    names = set(SHAPE) - {"scores", "signatures", "versions", "commit", "finished"}
     return all(entry[name] == other[name] for name in names)
 
 

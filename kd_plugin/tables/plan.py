@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,15 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Told:
+    """A gate whose numbers the ledger has: its title, what it says, whether it closes rows."""
+
+    title: str
+    line: str
+    closed: bool
+
+
+@dataclass(frozen=True)
 class Plan:
     """All steps of a table in an order in which they can be done, and its runs."""
 
@@ -43,6 +52,8 @@ class Plan:
     seeds: int
     steps: tuple[Step, ...]
     runs: tuple[Run, ...]
+    gates: Mapping[str, str]  # their steps' folders by student
+    told: Mapping[str, Told] = field(default_factory=dict)  # gates that are no step, by folder
 
     def everything(self) -> dict[str, Any]:
         """As JSON."""
@@ -53,6 +64,7 @@ class Plan:
             "seeds": self.seeds,
             "steps": [vars(step) for step in self.steps],
             "runs": [vars(run) for run in self.runs],
+            "told": {gate: vars(told) for gate, told in self.told.items()},
         }
 
     def write(self, output: Path, file: Path, changes: Mapping[str, str]) -> Path:
@@ -101,7 +113,7 @@ def compile_table(
         runs.append(Run(cell.student, cell.row, cell.seed, step.folder, own, steps, needed))
 
     run(Cell("", TEACHER, table.teacher.seed, teachers.models[0], None))
-    gates = {}
+    gates: dict[str, str] = {}
     for name in work.students if table.gates else ():
         gates[name] = _gate(work, gold, teachers, name)
     for seed in range(1, count + 1):
@@ -116,7 +128,7 @@ def compile_table(
                 work.gate = None
                 run(Cell(name, row.name, seed, trained, row))
     steps = tuple(work.steps.values())
-    return Plan(table.name, scale.name, data.name, count, steps, tuple(runs))
+    return Plan(table.name, scale.name, data.name, count, steps, tuple(runs), gates)
 
 
 def _gate(work: Work, gold: Text, teachers: Teachers, student: str) -> str:

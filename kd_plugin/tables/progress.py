@@ -59,7 +59,7 @@ def read_plan(path: Path) -> dict[str, Any]:
         InputError: it is none.
     """
     plan: dict[str, Any] = read_json(path, PLAN, "write it with fairseq-kd plan")
-    return plan
+    return {"told": {}} | plan
 
 
 def look(folder: Path, now: float | None = None) -> State:

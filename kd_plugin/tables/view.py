@@ -163,7 +163,7 @@ def view(table: Table, plan: Mapping[str, Any], folder: Path, shuffles: int = SH
                 found = _score(table, of_student, decoding, folder, Path(scratch), shuffles)
                 if found is not None:
                     scored[student, decoding] = found
-    told = {
+    told = {one["title"]: one["line"] for one in plan["told"].values()} | {
         step["title"]: state.said.rpartition("error: ")[2]
         for step in plan["steps"]
         if kind_of(step["folder"]) == GATE and (state := look(folder / step["folder"])).said
@@ -209,7 +209,8 @@ def _look_up(
         return
     for step in run["steps"]:
         state = look(folder / step)
-        if state.what == FAILED and CLOSED in state.said:
+        closed = step in plan["told"] and plan["told"][step]["closed"]
+        if closed or (state.what == FAILED and CLOSED in state.said):
             line.later = f"{CLOSED}, see above"
             return
         if state.what == FAILED:

@@ -1,0 +1,150 @@
+"""Runs that the ledger has: they are not done again, though the folders of their steps are gone.
+
+Scratch is purged, a machine changes, or another table asks for what this one trained: the ledger
+and its translations are left, and a plan goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .gates import CLOSED, Found, gates, summary
+from .ledger import Entry, read_ledger
+from .plan import TEACHER, Plan, Run, Told
+from .steps import Step, kind_of
+from .table import Gates, Table
+
+FACT = {"agreement": "agreement", "fit": "train_nll", "speed": "tps", "describe": "text_entropy"}
+Runs = dict[str, Entry]  # by the folder of the record
+Cell = tuple[str, str, int]  # student, row, seed
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What is left of a plan, and the lines that stand for the other runs."""
+
+    plan: Plan
+    lines: tuple[Entry, ...]
+
+
+def rest_of(plan: Plan, table: Table, tell: bool, folder: Path, done: Collection[str]) -> Rest:
+    """A plan without the steps of runs that the ledger has.
+
+    A line stands for a run of the same translating step, of whichever table, if it has all that the
+    table measures. A run whose model must be trained again, because another needs it, is
+    recorded again: another machine may have made another model. A gate is told from lines where
+    these have its numbers; behind a closed one nothing is left.
+
+    Args:
+        plan: whole.
+        table: the plan's.
+        tell: gates close nothing.
+        folder: of the ledger.
+        done: the steps that are complete; they stay.
+
+    Raises:
+        InputError: the ledger is damaged.
+    """
+    steps = {step.folder: step for step in plan.steps}
+    found = dict(_known(plan, steps, folder))
+    lines = dict(_gates(plan, table, found, done))
+    told = {
+        gate: Told(steps[gate].title, line, line.startswith(CLOSED) and not tell)
+        for gate, line in lines.items()
+    }
+    closed = {gate for gate, one in told.items() if one.closed}
+    known = {record: line for record, line in found.items() if record not in done}
+    while True:
+        wanted = [
+            r.record for r in plan.runs if r.record not in known and closed.isdisjoint(r.steps)
+        ]
+        wanted += [gate for gate in plan.gates.values() if gate not in told]
+        left = _behind(wanted, steps, {*done, *told})
+        again = [r.record for r in plan.runs if r.record in known and r.trained in left]
+        if not again:
+            break
+        for record in again:
+            del known[record]
+    kept = [step for step in plan.steps if step.folder in left or step.folder in done]
+    names = {step.folder for step in kept}
+    cut = (replace(step, after=tuple(f for f in step.after if f in names)) for step in kept)
+    cells = {run.record: _cell(plan, run) for run in plan.runs}
+    taken = tuple({**line, **cells[record]} for record, line in known.items())
+    return Rest(replace(plan, steps=tuple(cut), told=told), taken)
+
+
+def _known(plan: Plan, steps: Mapping[str, Step], folder: Path) -> Iterator[tuple[str, Entry]]:
+    """The last line that stands for each run."""
+    lines: dict[str, list[Entry]] = {}
+    for line in read_ledger(folder):
+        if line["translated"] is not None:
+            lines.setdefault(line["translated"], []).append(line)
+    for run in plan.runs:
+        after = steps[run.record].after
+        translated = next(step for step in after if kind_of(step) == "translate")
+        facts = {FACT[kind_of(step)] for step in after if kind_of(step) in FACT}
+        for line in reversed(lines.get(translated, [])):
+            texts = (line["references"], line["origlang"], *line["translations"].values())
+            if all(line["training"][fact] is not None for fact in facts) and all(
+                (folder / text).exists() for text in texts if text
+            ):
+                yield run.record, line
+                break
+
+
+def _gates(
+    plan: Plan, table: Table, known: Runs, done: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """What gates say whose numbers the ledger has."""
+    runs = {(run.student, run.row, run.seed): known.get(run.record) for run in plan.runs}
+    for student, gate in plan.gates.items():
+        assert table.gates is not None
+        found = None if gate in done else _found(table, table.gates, student, runs)
+        if found is not None:
+            bounds = table.gates.gain, table.gates.teacher or 0, table.gates.memorised or 0
+            yield gate, summary(list(gates(found, *bounds)))
+
+
+def _found(
+    table: Table, wanted: Gates, student: str, runs: Mapping[Cell, Entry | None]
+) -> Found | None:
+    """The numbers of a student's gate; None where one is missing."""
+    baseline = runs.get((student, table.baseline, 1))
+    doubled = runs.get((student, wanted.doubled, 1)) if wanted.doubled else None
+    teacher = runs["", TEACHER, table.teacher.seed]
+    numbers: dict[str, float | None] = {"baseline": _bleu(table, baseline)}
+    if wanted.doubled and student in table.rows[wanted.doubled].students:
+        numbers["doubled"] = _bleu(table, doubled)
+    if wanted.teacher is not None:
+        numbers["teacher"] = _bleu(table, teacher)
+    if wanted.memorised is not None:
+        for name in ("train", "valid"):
+            numbers[name] = teacher["training"][f"{name}_accuracy"] if teacher else None
+    found = {name: number for name, number in numbers.items() if number is not None}
+    return Found(**found) if len(found) == len(numbers) else None
+
+
+def _bleu(table: Table, line: Entry | None) -> float | None:
+    """By the main decoding."""
+    return float(line["scores"][next(iter(table.decoding))]["BLEU"]) if line else None
+
+
+def _behind(wanted: Sequence[str], steps: Mapping[str, Step], stops: Collection[str]) -> set[str]:
+    """Steps, and all before them that are not done."""
+    found: set[str] = set()
+    rest = list(wanted)
+    while rest:
+        folder = rest.pop()
+        if folder not in found and folder not in stops:
+            found.add(folder)
+            rest += steps[folder].after
+    return found
+
+
+def _cell(plan: Plan, run: Run) -> dict[str, Any]:
+    """What tells a run's line from others."""
+    cell = {"table": plan.table, "scale": plan.scale, "data": plan.data}
+    return {**cell, "student": run.student, "row": run.row, "seed": run.seed}
