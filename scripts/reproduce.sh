@@ -21,10 +21,10 @@
 #   --output   of all tables, which share their steps there (default: reproduced)
 #   --dry-run  tell what is done and what is left
 #
-# Run again it goes on; what two rows or two tables share is done once, and what OUTPUT/ledger.jsonl has, not
-# again. A row that fails leaves the
-# others running and is shown as failed. Stopped, it takes its SLURM jobs back. The page is
-# OUTPUT/TABLE.SCALE.DATA/table.html (and .md, .tex, .csv), what came out OUTPUT/ledger.jsonl.
+# Run again it goes on; what two rows or two tables share is done once, and what OUTPUT/ledger.jsonl has
+# is not done again. A row that fails leaves the others running and is shown as failed. Stopped, it takes
+# its SLURM jobs back. The page is OUTPUT/TABLE.SCALE.DATA/table.html (and .md, .tex, .csv), what came out
+# OUTPUT/ledger.jsonl.
 #
 # example: ./scripts/reproduce.sh toy --scale smoke
 

@@ -17,14 +17,19 @@ from .plan import TEACHER, Plan, Run, Told
 from .steps import Step, kind_of
 from .table import Gates, Table
 
-FACT = {"agreement": "agreement", "fit": "train_nll", "speed": "tps", "describe": "text_entropy"}
+FACTS = {  # that a kind of step measures; the first is always known behind it
+    "agreement": ("agreement", "valid_nll", "valid_accuracy"),
+    "fit": ("train_nll", "train_accuracy"),
+    "speed": ("tps", "ctranslate2_tps", "megabytes"),
+    "describe": ("text_entropy",),
+}
 Runs = dict[str, Entry]  # by the folder of the record
 Cell = tuple[str, str, int]  # student, row, seed
 
 
 @dataclass(frozen=True)
 class Rest:
-    """What is left of a plan, and the lines that stand for the other runs."""
+    """What is left of a plan, and lines of other tables that stand for runs of it, as its own."""
 
     plan: Plan
     lines: tuple[Entry, ...]
@@ -50,10 +55,9 @@ def rest_of(plan: Plan, table: Table, tell: bool, folder: Path, done: Collection
     """
     steps = {step.folder: step for step in plan.steps}
     found = dict(_known(plan, steps, folder))
-    lines = dict(_gates(plan, table, found, done))
     told = {
         gate: Told(steps[gate].title, line, line.startswith(CLOSED) and not tell)
-        for gate, line in lines.items()
+        for gate, line in _gates(plan, table, found, done)
     }
     closed = {gate for gate, one in told.items() if one.closed}
     known = {record: line for record, line in found.items() if record not in done}
@@ -71,28 +75,51 @@ def rest_of(plan: Plan, table: Table, tell: bool, folder: Path, done: Collection
     kept = [step for step in plan.steps if step.folder in left or step.folder in done]
     names = {step.folder for step in kept}
     cut = (replace(step, after=tuple(f for f in step.after if f in names)) for step in kept)
-    cells = {run.record: _cell(plan, run) for run in plan.runs}
-    taken = tuple({**line, **cells[record]} for record, line in known.items())
-    return Rest(replace(plan, steps=tuple(cut), told=told), taken)
+    lines = (
+        _taken(_cell(plan, run), steps[run.record], known[run.record])
+        for run in plan.runs
+        if run.record in known and not _is_of(known[run.record], plan, run)
+    )
+    return Rest(replace(plan, steps=tuple(cut), told=told), tuple(lines))
 
 
 def _known(plan: Plan, steps: Mapping[str, Step], folder: Path) -> Iterator[tuple[str, Entry]]:
-    """The last line that stands for each run."""
+    """The last line that stands for each run: of its own table, or else of another."""
     lines: dict[str, list[Entry]] = {}
     for line in read_ledger(folder):
         if line["translated"] is not None:
             lines.setdefault(line["translated"], []).append(line)
     for run in plan.runs:
-        after = steps[run.record].after
-        translated = next(step for step in after if kind_of(step) == "translate")
-        facts = {FACT[kind_of(step)] for step in after if kind_of(step) in FACT}
-        for line in reversed(lines.get(translated, [])):
-            texts = (line["references"], line["origlang"], *line["translations"].values())
-            if all(line["training"][fact] is not None for fact in facts) and all(
-                (folder / text).exists() for text in texts if text
-            ):
-                yield run.record, line
-                break
+        kinds = {kind_of(step): step for step in steps[run.record].after}
+        found = [
+            line
+            for line in lines.get(kinds["translate"], [])
+            if all(line["training"][FACTS[kind][0]] is not None for kind in FACTS.keys() & kinds)
+            and all((folder / text).exists() for text in _texts(line))
+        ]
+        own = [line for line in found if _is_of(line, plan, run)]
+        if found:
+            yield run.record, (own or found)[-1]
+
+
+def _texts(line: Entry) -> Iterator[str]:
+    """The texts that a line names."""
+    yield from line["translations"].values()
+    yield line["references"]
+    if line["origlang"]:
+        yield line["origlang"]
+
+
+def _is_of(line: Entry, plan: Plan, run: Run) -> bool:
+    return _cell(plan, run).items() <= line.items()
+
+
+def _taken(cell: Mapping[str, Any], record: Step, line: Entry) -> Entry:
+    """A line as the plan's own table would have written it."""
+    asked = set(map(kind_of, record.after))
+    unasked = [fact for kind in FACTS.keys() - asked for fact in FACTS[kind]]
+    training = line["training"] | dict.fromkeys(unasked)
+    return {**line, **cell, "training": training}
 
 
 def _gates(
