@@ -16,15 +16,17 @@ def forecast(plan: Mapping[str, Any], states: Mapping[str, State]) -> Iterator[s
     """A line for each row of each student, and one for all.
 
     A row that has no timed training is taken to last as long as the others of its student, or of
-    all students. Trainings that are no step of the plan are in the ledger.
+    all students. Trainings that are no step of the plan are in the ledger;
+    those behind a gate that the ledger closes are left out.
 
     Args:
         plan: as :meth:`.plan.Plan.everything` gives it.
         states: of its steps, by folder.
     """
     rows: dict[Key, list[str]] = {}
+    closed = {gate for gate, told in plan["told"].items() if told["closed"]}
     for run in plan["runs"]:
-        if run["student"]:
+        if run["student"] and closed.isdisjoint(run["steps"]):
             rows.setdefault((run["student"], run["row"]), []).append(run["trained"])
     timed = {
         key: [states[f].seconds for f in folders if f in states and states[f].what == FINISHED]

@@ -167,6 +167,10 @@ def test_behind_a_gate_that_the_ledger_closes_nothing_is_left(tmp_path: Path) ->
     assert [told.closed for told in found.plan.told.values()] == [True, False]
     assert "word, tiny, seed 1: training" in titles(found)
     assert not any(title.startswith(("word, small", "none, small")) for title in titles(found))
+    costs = list(forecast(found.plan.everything(), {}))
+    assert [line for line in costs if "small" in line] == [
+        "  none, small: 1 seed, 1 in the ledger", "  twice, small: 1 seed, 1 in the ledger",
+    ]  # fmt: skip
     path = found.plan.write(tmp_path, Path("made.yaml"), {})
     table = parse_table(mapping(**GATED), "made", "made.yaml")
     page = view(table, read_plan(path), tmp_path)
