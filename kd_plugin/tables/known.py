@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .gates import CLOSED, Found, gates, summary
-from .ledger import Entry, read_ledger
+from .ledger import CELL, Entry, read_ledger
 from .plan import TEACHER, Plan, Run, Told
 from .steps import Step, kind_of
 from .table import Gates, Table
@@ -140,11 +140,10 @@ def _found(
 ) -> Found | None:
     """The numbers of a student's gate; None where one is missing."""
     baseline = runs.get((student, table.baseline, 1))
-    doubled = runs.get((student, wanted.doubled, 1)) if wanted.doubled else None
     teacher = runs["", TEACHER, table.teacher.seed]
     numbers: dict[str, float | None] = {"baseline": _bleu(table, baseline)}
     if wanted.doubled and student in table.rows[wanted.doubled].students:
-        numbers["doubled"] = _bleu(table, doubled)
+        numbers["doubled"] = _bleu(table, runs.get((student, wanted.doubled, 1)))
     if wanted.teacher is not None:
         numbers["teacher"] = _bleu(table, teacher)
     if wanted.memorised is not None:
@@ -173,5 +172,5 @@ def _behind(wanted: Sequence[str], steps: Mapping[str, Step], stops: Collection[
 
 def _cell(plan: Plan, run: Run) -> dict[str, Any]:
     """What tells a run's line from others."""
-    cell = {"table": plan.table, "scale": plan.scale, "data": plan.data}
-    return {**cell, "student": run.student, "row": run.row, "seed": run.seed}
+    told = {**vars(plan), **vars(run)}
+    return {name: told[name] for name in CELL}

@@ -44,11 +44,8 @@ SHAPE = {
     "commit": (str, None),
     "finished": str,
 }
-UNSAID: dict[str, Any] = {
-    "origlang": None,
-    "needed": {},
-    "translated": None,
-}  # what lines of earlier versions lack
+# What lines of earlier versions lack.
+UNSAID: dict[str, Any] = {"origlang": None, "needed": {}, "translated": None}
 Entry = dict[str, Any]
 
 
