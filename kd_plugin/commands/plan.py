@@ -85,8 +85,8 @@ def run(given: argparse.Namespace) -> None:
     folder = given.done or given.output
     complete = [step.folder for step in plan.steps if (folder / step.folder / DONE).exists()]
     rest = rest_of(plan, table, scale.gates_tell, folder, complete)
-    for line in rest.lines:
-        append(given.output, line)
+    if rest.lines:
+        append(given.output, *rest.lines)
     written, everything = rest.plan.write(given.output, path, changes), rest.plan.everything()
     states = look_at_all(everything["steps"], folder)
     print("\n".join([*replaced(scale), *forecast(everything, states)]), file=sys.stderr)

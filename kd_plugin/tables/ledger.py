@@ -84,14 +84,17 @@ def _entry(line: str) -> Entry:
     return found
 
 
-def append(folder: Path, entry: Entry) -> None:
-    """Add a line, unless it is there; the file is replaced as a whole."""
-    entry = _entry(json.dumps(entry))
+def append(folder: Path, *lines: Entry) -> None:
+    """Add lines, but those that are there; the file is replaced as a whole."""
     with _locked(folder):
         entries = read_ledger(folder)
-        if not any(_same(entry, other) for other in entries):
-            lines = [json.dumps(one, sort_keys=True) + "\n" for one in [*entries, entry]]
-            write_atomically(folder / LEDGER, "".join(lines))
+        before = len(entries)
+        for entry in (_entry(json.dumps(line)) for line in lines):
+            if not any(_same(entry, other) for other in entries):
+                entries.append(entry)
+        if len(entries) > before:
+            text = "".join(json.dumps(one, sort_keys=True) + "\n" for one in entries)
+            write_atomically(folder / LEDGER, text)
 
 
 def _same(entry: Entry, other: Entry) -> bool:
