@@ -37,7 +37,7 @@ class Line:
     by_origlang: dict[str, dict[str, Score]] = field(default_factory=dict)  # of the main decoding
     hours: list[float] = field(default_factory=list)  # of finished runs, with what they share
     failed: str = ""  # why a run failed
-    later: str = ""  # why it cannot run yet, or is not worth it
+    later: str = ""  # why it cannot run yet, or why no more of it is worth its time
 
     @property
     def seeds(self) -> list[int]:
@@ -46,7 +46,7 @@ class Line:
     @property
     def state(self) -> str:
         """``done``, or what is missing, in a word or two."""
-        if self.later:
+        if self.later and not self.entries:
             return "not run"
         if self.failed:
             return "failed"
@@ -59,7 +59,7 @@ class Line:
         """What is missing, in words; nothing where all is done."""
         if self.state == "done":
             return ""
-        runs = "" if self.later else f", {len(self.entries)} of {self.wanted} runs"
+        runs = f", {len(self.entries)} of {self.wanted} runs" if self.state != "not run" else ""
         reason = self.later or self.failed
         return f"{self.label}: {self.state}{runs}" + (f": {reason}" if reason else "")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,9 @@ def test_a_page_says_why_rows_are_not_run(tmp_path: Path) -> None:
     told = {line.row: (line.state, line.why) for line in found.lines["small"]}
     assert told["word"] == ("not run", "word: not run: gate closed, see above")
     assert told["none"] == ("not run", "none: not run: gate closed, see above")  # its seed 2
+    begun = replace(found.line("small", "none"), entries=[{"seed": 1}])
+    assert begun.state == "unfinished"  # there are numbers of it
+    assert begun.why == "none: unfinished, 1 of 2 runs: gate closed, see above"
     assert told["twice"][0] == told["teacher"][0] == "unfinished"
     assert Text("Gates of small: gate closed: no good.") in document(found, Scale("paper"))
     all_the_same = Text("At this scale gates tell and close nothing: all rows were trained.")
