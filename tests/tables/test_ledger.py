@@ -58,8 +58,8 @@ def entry(row: str = "none", seed: int = 1, model: str = "steps/train-1/model", 
 def test_a_line_is_added_once(tmp_path: Path) -> None:
     for _ in range(2):
         append(tmp_path, entry())
-    append(tmp_path, entry(seed=2))
-    append(tmp_path, entry(model="steps/train-2/model"))  # run again with other settings
+    # run again with other settings
+    append(tmp_path, entry(seed=2), entry(model="steps/train-2/model"), entry(seed=2))
     assert [(e["seed"], e["model"]) for e in read_ledger(tmp_path)] == [
         (1, "steps/train-1/model"), (2, "steps/train-1/model"), (1, "steps/train-2/model"),
     ]  # fmt: skip
