@@ -81,7 +81,7 @@ def run(given: argparse.Namespace) -> None:
     if seed < 0:
         raise InputError(f"--seed {seed} is negative; give 0 or more")
     from ..files.whole import write_json
-    from ..report.inputs import parse_system
+    from ..report.inputs import parse_system, same_seeds
     from ..report.plot import draw
     from ..report.score import score
     from ..report.scores import METRICS
@@ -90,7 +90,8 @@ def run(given: argparse.Namespace) -> None:
     systems = [parse_system(text) for text in given.system]
     found = score(
         systems, given.references, given.baseline, given.origlang, given.checkpoint_rule,
-        given.tokenize, shuffles, seed, given.segments, given.paired,
+        given.tokenize, shuffles, seed, given.segments,
+        same_seeds(systems, given.baseline) if given.paired else None,
     )  # fmt: skip
     signatures = found.signatures
     print(

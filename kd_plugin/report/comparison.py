@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 
 import numpy as np
 
@@ -26,13 +27,13 @@ class Score:
     mean: float
     sd: float | None  # sample standard deviation (n - 1); None for one run
     interval: list[float] | None = None  # 95 % bootstrap, of the mean
-    difference: float | None = None  # to the baseline's mean
+    difference: float | None = None  # to the baseline: of the seeds of both, if known, or of means
     p: float | None = None
     p_holm: float | None = None
     significant: bool = False
     accuracy: float | None = None  # of the difference, in percent; see :mod:`.delta_accuracy`
     length: float | None = None  # of BLEU: of translations over references, in tokens; runs' mean
-    paired: Paired | None = None  # where the k-th runs share a seed
+    paired: Paired | None = None  # where both have the same seeds
 
 
 @dataclass
@@ -56,9 +57,9 @@ def compare(
     baseline: str | None,
     shuffles: int,
     seed: int,
-    by_seed: bool = False,
+    seeds: Mapping[str, Sequence[int]],
 ) -> None:
-    """Fill in the scores of ``systems``; ``by_seed``: the k-th run of each has the same seed.
+    """Fill in the scores of ``systems``; ``seeds`` are those of the runs, where they are known.
 
     ``origlang`` has the original language of each sentence, "" where it is unknown, and may be
     empty. Tests and intervals are of all sentences. Each row has its own random numbers from
@@ -78,20 +79,21 @@ def compare(
     if base is None:
         return
     rows = [system for system in systems if system is not base]
+    theirs = [*seeds.get(base.name, ())]
     for system in rows:
-        subtract(system.scores, base.scores, metrics.measure.tokenize)
+        ours = seeds.get(system.name, ())
+        shared = [(k, theirs.index(one)) for k, one in enumerate(ours) if one in theirs]
+        subtract(system.scores, base.scores, shared, metrics.measure.tokenize)
         for language, scores in system.by_origlang.items():
-            subtract(scores, base.by_origlang[language], metrics.measure.tokenize)
+            subtract(scores, base.by_origlang[language], shared, metrics.measure.tokenize)
     tested = [system for system in rows if min(system.n, base.n) >= LEAST_SEEDS]
     for system in tested:
         pair = counts[system.name], counts[base.name]
         p = p_values(*pair, metrics.score, shuffles, seed).tolist()
         for score, value in zip(system.scores.values(), p):
             score.p = value
-    if by_seed:
-        for system in rows if base.n > 1 else ():
-            if system.n != base.n:
-                continue
+    for system in rows if len(theirs) > 1 else ():
+        if [*seeds.get(system.name, ())] == theirs:
             pair = counts[system.name], counts[base.name]
             found = paired(*pair, metrics.score, RESAMPLES, seed)
             for score, each in zip(system.scores.values(), found):
@@ -115,8 +117,19 @@ def describe(runs: Counts, metrics: Metrics) -> dict[str, Score]:
     return found
 
 
-def subtract(ours: Mapping[str, Score], base: Mapping[str, Score], tokenize: str) -> None:
-    """Fill in differences to a baseline, and their accuracies; ``tokenize`` is BLEU's."""
+def subtract(
+    ours: Mapping[str, Score],
+    base: Mapping[str, Score],
+    shared: Sequence[tuple[int, int]],
+    tokenize: str,
+) -> None:
+    """Fill in differences to a baseline, and their accuracies.
+
+    ``shared`` are the runs of each that have one seed: of these is the difference, or of the means
+    where there are none. ``tokenize`` is BLEU's.
+    """
     for metric, score in ours.items():
-        score.difference = score.mean - base[metric].mean
+        theirs = base[metric]
+        pairs = [score.runs[k] - theirs.runs[j] for k, j in shared]
+        score.difference = fmean(pairs) if pairs else score.mean - theirs.mean
         score.accuracy = delta_accuracy(metric, score.difference, tokenize)

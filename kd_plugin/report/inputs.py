@@ -43,17 +43,23 @@ def check_names(systems: Sequence[System], baseline: str | None) -> None:
         raise InputError(f"--baseline {baseline} is no system; give one of {', '.join(names)}")
 
 
-def check_pairs(systems: Sequence[System], baseline: str | None) -> None:
-    """Raises InputError where not every system has as many runs as the baseline."""
+def same_seeds(systems: Sequence[System], baseline: str | None) -> dict[str, range]:
+    """Seeds by which the k-th run of each system belongs to the k-th of the baseline.
+
+    Raises InputError where a system has several runs, and not as many as the baseline.
+    """
+    if baseline is None:
+        raise InputError("--paired compares with a baseline; name it with --baseline")
     base = next((system for system in systems if system.name == baseline), None)
     if base is None:
-        raise InputError("--paired compares with a baseline; name it with --baseline")
+        return {}
     for system in systems:
         if system.n not in (1, base.n):
             raise InputError(
                 f"--paired: {system.name} has {system.n} files and {base.name} {base.n}; give the "
                 "runs of the same seeds, in the same order (one run alone is not compared)"
             )
+    return {system.name: range(base.n) for system in systems if system.n == base.n}
 
 
 def read_texts(

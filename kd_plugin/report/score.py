@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import sacrebleu
 
 from ..version import versions
 from .comparison import LEAST_SEEDS, LEVEL, RESAMPLES, System, compare
-from .inputs import check_names, check_pairs, read_origlang, read_texts
+from .inputs import check_names, read_origlang, read_texts
 from .metrics import Metrics
 from .scores import Measure
 from .segments import read_segments
@@ -65,7 +65,7 @@ def score(
     shuffles: int = 10_000,
     seed: int = 12345,
     segments: Sequence[str] = (),
-    by_seed: bool = False,
+    seeds: Mapping[str, Sequence[int]] | None = None,
 ) -> Scores:
     """Score ``systems``, whose ``scores`` are filled in, and compare them with a baseline.
 
@@ -79,7 +79,7 @@ def score(
         shuffles: of the test.
         seed: of shuffles and resamples.
         segments: endings of files with numbers that other programs computed; see :mod:`.segments`.
-        by_seed: the k-th run of each system has the same seed.
+        seeds: of the runs of a system; only runs of one seed are compared with each other.
 
     Raises:
         InputError: for input that makes no table.
@@ -88,11 +88,9 @@ def score(
     sentences, texts = read_texts(references, systems)
     size = len(sentences[0])
     languages = read_origlang(origlang, size) if origlang else []
-    if by_seed:
-        check_pairs(systems, baseline)
     numbers = [read_segments(ending, list(texts), size) for ending in segments]
     metrics = Metrics(Measure(sentences, tokenize), texts, numbers)
-    compare(systems, metrics, languages, baseline, shuffles, seed, by_seed)
+    compare(systems, metrics, languages, baseline, shuffles, seed, seeds or {})
     rule = checkpoint_rule or "unstated"
     signatures = {
         metric: f"{text}|checkpoint:{rule}" for metric, text in metrics.signatures().items()

@@ -118,7 +118,8 @@ def passing(view: View, lines: Sequence[Line]) -> list[Block]:
         if end is not None:
             columns.append(told)
             for row, curve in zip(cells, found.values()):
-                row.append(rounded(reached(curve, axis, end)))
+                at_end = reached(curve, axis, end)
+                row.append("" if at_end is None else rounded(at_end))
     for other, theirs in found.items():
         columns.append(f"passes {other}")
         for row, (label, ours) in zip(cells, found.items()):
@@ -128,7 +129,8 @@ def passing(view: View, lines: Sequence[Line]) -> list[Block]:
             f"Learning curves, {what} of the valid set, mean over seeds: equal updates and equal "
             "time, each up to where all rows have come; and the updates / minutes after which a "
             "row passes another one for good: 0 where it is ahead from the first validation on, a "
-            "dash where it is not at the end. Jobs side by side take each other's minutes."
+            "dash where it is not at the end; empty, where a row has no validation yet. Jobs side "
+            "by side take each other's minutes."
         ),
         Grid(columns, cells),
     ]

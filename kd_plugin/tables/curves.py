@@ -134,8 +134,8 @@ def common_end(found: Mapping[str, Curve], axis: str) -> float | None:
     return min(float(end[0][-1]) for end in ends if end is not None)
 
 
-def reached(curve: Curve, axis: str, at: float) -> float:
-    """What a row has there."""
+def reached(curve: Curve, axis: str, at: float) -> float | None:
+    """What a row has there; None before its first validation."""
     points = curve.on(axis)
     assert points is not None
-    return abs(float(np.interp(at, *points)))
+    return None if at < points[0][0] else abs(float(np.interp(at, *points)))

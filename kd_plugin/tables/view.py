@@ -134,12 +134,15 @@ class View:
         is_base = row == self.table.baseline
         ours = line.measure(numbers.ours, decoding) if numbers.ours else None
         ours_base = baseline.measure(numbers.ours, decoding) if numbers.ours else None
+        difference = None if ours is None or ours_base is None else ours - ours_base
+        if scored := line.scores.get(decoding, {}).get(numbers.ours or ""):
+            difference = scored.difference  # of the same seeds
         return Compared(
             line.label,
             value,
             None if is_base or base is None else value - base,
             ours,
-            None if is_base or ours is None or ours_base is None else ours - ours_base,
+            None if is_base else difference,
         )
 
 
@@ -245,11 +248,6 @@ def _score(
     references = scratch / "references"
     references.write_bytes(kept(folder, begun[0].entries[0]["references"]))
     base = next((line for line in begun if line.row == table.baseline), None)
-    paired = (
-        base is not None
-        and len(base.seeds) > 1
-        and all(line.seeds == base.seeds or len(line.seeds) == 1 for line in begun)
-    )
     first = begun[0].entries[0]
     rule = next(iter(first["signatures"].values())).rpartition("|checkpoint:")[2]
     origlang = scratch / "origlang" if first["origlang"] else None
@@ -257,7 +255,8 @@ def _score(
         origlang.write_bytes(kept(folder, first["origlang"]))
     found = score(
         systems, [str(references)], base.label if base else None,
-        str(origlang) if origlang else None, rule, "13a", shuffles, SEED, (), paired,
+        str(origlang) if origlang else None, rule, "13a", shuffles, SEED, (),
+        {line.label: line.seeds for line in begun if line.student},
     )  # fmt: skip
     for line, system in zip(begun, systems):
         line.scores[decoding] = system.scores

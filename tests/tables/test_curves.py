@@ -22,6 +22,7 @@ def test_one_row_passes_another() -> None:
     assert common_end(found, "updates") == 40
     assert common_end(found, "seconds") == 40
     assert reached(slow, "seconds", 40) == 4
+    assert reached(fast, "seconds", 29) is None  # before its first validation
     assert reached(fast, "seconds", 40) == pytest.approx(12 - 10 / 30)
 
 

@@ -117,6 +117,20 @@ def test_the_numbers_are_sacrebleus(found: View) -> None:
                 assert score.paired is not None  # all of tiny's rows have seeds 1 and 2, or one
 
 
+def test_differences_are_of_the_seeds_that_both_have(found: View) -> None:
+    """The row `store` has seed 1 alone, the baseline 1 and 2; the teacher is no student's seed."""
+    (base, other), (ours,) = bleu("none", "small", 2), bleu("store", "small", 1)
+    score = found.line("small", "store").scores["beam5"]["BLEU"]
+    assert score.difference == pytest.approx(ours - base)
+    assert score.paired is None
+    assert found.line("small", "seq").scores["beam5"]["BLEU"].paired is not None
+    teacher = found.line("small", "teacher").scores["beam5"]["BLEU"]
+    assert teacher.difference == pytest.approx(teacher.mean - (base + other) / 2)
+    text = markdown(document(found, SCALE))
+    assert "store: its differences to none are of seed 1 alone." in text
+    assert "teacher: its differences" not in text
+
+
 def test_what_is_unfinished_or_failed_is_told(found: View) -> None:
     lines = found.lines["small"]
     assert {line.row: (line.state, line.why) for line in lines if line.why} == {
