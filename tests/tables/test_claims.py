@@ -415,7 +415,7 @@ def test_the_page_of_the_repository_is_current(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(REPOSITORY)
-    evidence = [f"tatoeba_extra_source={SCORES}", "docs/results/multi30k"]
+    evidence = [f"tatoeba_extra_source={SCORES}", "docs/results/multi30k", "docs/results/tatoeba"]
     cli.main(["claims", *evidence, "--json", str(tmp_path / "all.json")])
     text = (REPOSITORY / "docs" / "claims.md").read_text("utf-8")
     assert capsys.readouterr().out == text, "write docs/claims.md anew, as docs/tables.md says"
