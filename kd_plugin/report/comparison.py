@@ -81,23 +81,22 @@ def compare(
     rows = [system for system in systems if system is not base]
     theirs = [*seeds.get(base.name, ())]
     for system in rows:
-        ours = seeds.get(system.name, ())
-        shared = [(k, theirs.index(one)) for k, one in enumerate(ours) if one in theirs]
-        subtract(system.scores, base.scores, shared, metrics.measure.tokenize)
+        ours = [*seeds.get(system.name, ())]
+        pairs = [(ours.index(one), theirs.index(one)) for one in shared_seeds(ours, theirs)]
+        subtract(system.scores, base.scores, pairs, metrics.measure.tokenize)
         for language, scores in system.by_origlang.items():
-            subtract(scores, base.by_origlang[language], shared, metrics.measure.tokenize)
+            subtract(scores, base.by_origlang[language], pairs, metrics.measure.tokenize)
+        if ours == theirs and len(ours) > 1:
+            both = counts[system.name], counts[base.name]
+            found = paired(*both, metrics.score, RESAMPLES, seed)
+            for score, each in zip(system.scores.values(), found):
+                score.paired = each
     tested = [system for system in rows if min(system.n, base.n) >= LEAST_SEEDS]
     for system in tested:
         pair = counts[system.name], counts[base.name]
         p = p_values(*pair, metrics.score, shuffles, seed).tolist()
         for score, value in zip(system.scores.values(), p):
             score.p = value
-    for system in rows if len(theirs) > 1 else ():
-        if [*seeds.get(system.name, ())] == theirs:
-            pair = counts[system.name], counts[base.name]
-            found = paired(*pair, metrics.score, RESAMPLES, seed)
-            for score, each in zip(system.scores.values(), found):
-                score.paired = each
     for metric in metrics.names:
         family = [system.scores[metric] for system in tested]
         for score, p in zip(family, holm([score.p or 0.0 for score in family])):
@@ -117,19 +116,24 @@ def describe(runs: Counts, metrics: Metrics) -> dict[str, Score]:
     return found
 
 
+def shared_seeds(ours: Sequence[int], theirs: Sequence[int]) -> list[int]:
+    """The seeds of which a difference is: those that both have, rising."""
+    return sorted({*ours} & {*theirs})
+
+
 def subtract(
     ours: Mapping[str, Score],
     base: Mapping[str, Score],
-    shared: Sequence[tuple[int, int]],
+    pairs: Sequence[tuple[int, int]],
     tokenize: str,
 ) -> None:
     """Fill in differences to a baseline, and their accuracies.
 
-    ``shared`` are the runs of each that have one seed: of these is the difference, or of the means
+    ``pairs`` are the runs of each that have one seed: of these is the difference, or of the means
     where there are none. ``tokenize`` is BLEU's.
     """
     for metric, score in ours.items():
         theirs = base[metric]
-        pairs = [score.runs[k] - theirs.runs[j] for k, j in shared]
-        score.difference = fmean(pairs) if pairs else score.mean - theirs.mean
+        each = [score.runs[k] - theirs.runs[j] for k, j in pairs]
+        score.difference = fmean(each) if each else score.mean - theirs.mean
         score.accuracy = delta_accuracy(metric, score.difference, tokenize)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..report import table as scored_table
+from ..report.comparison import shared_seeds
 from ..report.table import SEED_COLUMNS, rounded, seed_lines, seed_remark
 from .blocks import Block, Code, Grid, Heading, Picture, Text
 from .columns import measures, origlang, passing, scenarios, scores
 from .flags import Flags
 from .gates import CLOSED
 from .table import Published, Scale, Table
-from .view import SEED, SHUFFLES, Compared, Line, View
+from .view import SEED, SHUFFLES, Compared, View
 
 BUDGET = (
     "--max-update", "--max-epoch", "--max-tokens", "--batch-size", "--update-freq", "--lr",
@@ -80,16 +81,16 @@ def _student(view: View, student: str) -> list[Block]:
     first = view.scored.get((student, next(iter(table.decoding))))
     if first is not None:
         told = scored_table.remarks(first.systems, first.baseline, first.metrics, SHUFFLES, SEED)
-        blocks += [Text(line) for line in (*_other_seeds(table, lines), *told) if line]
+        blocks += [Text(line) for line in (*_other_seeds(view, student), *told) if line]
         blocks.append(Code([f"{name}|{text}" for name, text in first.signatures.items()]))
     return blocks
 
 
-def _other_seeds(table: Table, lines: Sequence[Line]) -> Iterator[str]:
+def _other_seeds(view: View, student: str) -> Iterator[str]:
     """Of which seeds differences to the baseline are, where these are not all."""
-    base = next(line for line in lines if line.row == table.baseline)
-    for line in lines:
-        seeds = sorted({*line.seeds} & {*base.seeds})
+    base = view.line(student, view.table.baseline)
+    for line in view.lines[student]:
+        seeds = shared_seeds(line.seeds, base.seeds)
         if line.student and seeds and line.seeds != base.seeds:
             each = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
             yield f"{line.label}: its differences to {base.label} are of {each} alone."

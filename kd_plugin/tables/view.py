@@ -75,6 +75,13 @@ class Line:
         found = self.scores.get(decoding, {}).get(name)
         return found.mean if found else None
 
+    def difference(self, base: Line, name: str, decoding: str) -> float | None:
+        """Of a measure, to the baseline's; of a score, of the seeds of both."""
+        if found := self.scores.get(decoding, {}).get(name):
+            return found.difference
+        ours, theirs = self.measure(name, decoding), base.measure(name, decoding)
+        return None if ours is None or theirs is None else ours - theirs
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -132,17 +139,13 @@ class View:
         decoding = numbers.decoding or next(iter(self.table.decoding))
         line, baseline = self.line(student, row), self.line(student, self.table.baseline)
         is_base = row == self.table.baseline
-        ours = line.measure(numbers.ours, decoding) if numbers.ours else None
-        ours_base = baseline.measure(numbers.ours, decoding) if numbers.ours else None
-        difference = None if ours is None or ours_base is None else ours - ours_base
-        if scored := line.scores.get(decoding, {}).get(numbers.ours or ""):
-            difference = scored.difference  # of the same seeds
+        ours = numbers.ours
         return Compared(
             line.label,
             value,
             None if is_base or base is None else value - base,
-            ours,
-            None if is_base else difference,
+            line.measure(ours, decoding) if ours else None,
+            line.difference(baseline, ours, decoding) if ours and not is_base else None,
         )
 
 
