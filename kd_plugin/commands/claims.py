@@ -13,7 +13,7 @@ from typing import Any
 from .flags import declare
 
 EXAMPLE = """  fairseq-kd claims reproduced
-  fairseq-kd claims tatoeba_extra_source=docs/results/tatoeba/scores.beam5.json"""
+  fairseq-kd claims multi30k_extra_source=scores.json"""
 
 
 def add_command(commands: Any) -> None:

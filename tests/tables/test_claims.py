@@ -27,8 +27,24 @@ from .made import mapping, plan
 from .test_ledger import entry
 from .test_report import sentences
 
-SCORES = "docs/results/tatoeba/scores.beam5.json"
 A, B = ("s", "a"), ("s", "b")
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scores of rows of multi30k_extra_source, three seeds each, as the command writes them."""
+    folder = tmp_path_factory.mktemp("scores")
+    shares = {"none": 0.5, "gold+kd": 0.8, "word_kd": 0.85, "half1-kd": 0.7}
+    systems = []
+    (folder / "ref").write_text("\n".join(sentences(1, 0)) + "\n")
+    for row, share in shares.items():
+        files = [folder / f"{row}.{seed}" for seed in (1, 2, 3)]
+        for seed, file in enumerate(files, 1):
+            file.write_text("\n".join(sentences(share, seed)) + "\n")
+        systems += ["--system", f"{row}={','.join(map(str, files))}"]
+    given = ["--references", str(folder / "ref"), *systems, "--baseline", "none", "--paired"]
+    cli.main(["score", *given, "--shuffles", "1000", "--json", str(folder / "scores.json")])
+    return folder / "scores.json"
 
 
 def said(low: float = 0, high: float = math.inf) -> Statement:
@@ -166,11 +182,11 @@ def test_a_chain_is_a_statement_for_each_link_and_student(tmp_path: Path, table:
     ].where == ("made, tiny")
 
 
-def test_a_table_may_lie_beside_the_claims(tmp_path: Path, table: Path) -> None:
+def test_a_table_may_lie_beside_the_claims(tmp_path: Path, table: Path, scores: Path) -> None:
     (tmp_path / "mine.yaml").write_bytes(table.read_bytes())
     test = {"table": "mine.yaml", "students": ["tiny"], "greater": ["seq", "word"]}
     assert read(tmp_path, table, test).tests[0].table.name == "mine"
-    (own,) = read_evidence(f"{tmp_path}/mine.yaml/tiny={REPOSITORY / SCORES}")
+    (own,) = read_evidence(f"{tmp_path}/mine.yaml/tiny={scores}")
     assert own.table == "mine"
 
 
@@ -392,19 +408,18 @@ def test_lines_of_models_that_the_plan_has_no_more_do_not_count(
 # Files of scores, and the page
 
 
-def test_intervals_of_score_files_are_those_of_the_file() -> None:
-    path = REPOSITORY / SCORES
-    evidence = read_evidence(f"tatoeba_extra_source={path}")
+def test_intervals_of_score_files_are_those_of_the_file(scores: Path) -> None:
+    evidence = read_evidence(f"multi30k_extra_source={scores}")
     by_name = {one["name"]: one for one in results(read_claims(), evidence)}
 
     def statement(name: str) -> Any:
-        (test,) = (t for t in by_name[name]["tests"] if t["table"] == "tatoeba_extra_source")
+        (test,) = (t for t in by_name[name]["tests"] if t["table"] == "multi30k_extra_source")
         return test["statements"][0]
 
-    systems = {s["name"]: s["scores"]["BLEU"] for s in json.loads(path.read_text())["systems"]}
-    ours = statement("extra-source")
-    assert ours["by_seed"] == pytest.approx(systems["gold+kd"]["paired"]["differences"])
-    assert ours["bootstrap"] == tuple(systems["gold+kd"]["paired"]["interval"])
+    systems = {s["name"]: s["scores"]["BLEU"] for s in json.loads(scores.read_text())["systems"]}
+    ours = statement("seq-helps")
+    assert ours["by_seed"] == pytest.approx(systems["half1-kd"]["paired"]["differences"])
+    assert ours["bootstrap"] == tuple(systems["half1-kd"]["paired"]["interval"])
     other = statement("levels-add-up")
     assert other["bootstrap"] is None
     expected = [a - b for a, b in zip(systems["word_kd"]["runs"], systems["gold+kd"]["runs"])]
@@ -415,7 +430,7 @@ def test_the_page_of_the_repository_is_current(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(REPOSITORY)
-    evidence = [f"tatoeba_extra_source={SCORES}", "docs/results/multi30k", "docs/results/tatoeba"]
+    evidence = ["docs/results/multi30k", "docs/results/tatoeba"]
     cli.main(["claims", *evidence, "--json", str(tmp_path / "all.json")])
     text = (REPOSITORY / "docs" / "claims.md").read_text("utf-8")
     assert capsys.readouterr().out == text, "write docs/claims.md anew, as docs/tables.md says"
@@ -436,34 +451,34 @@ def test_published_differences_of_the_papers() -> None:
         assert found[name] == []
 
 
-def test_bad_evidence_is_refused(tmp_path: Path) -> None:
+def test_bad_evidence_is_refused(scores: Path, tmp_path: Path) -> None:
     file = tmp_path / "scores.json"
-    scores = json.loads((REPOSITORY / SCORES).read_text())
+    given = json.loads(scores.read_text())
 
-    def refused(given: str, match: str) -> None:
+    def refused(evidence: str, match: str) -> None:
         with pytest.raises(InputError, match=match):
-            read_evidence(given)
+            read_evidence(evidence)
 
     refused(str(tmp_path), "has no ledger.jsonl; give the output folder of a .*, or TABLE=FILE")
-    refused(f"tatoeba={SCORES}", "'tatoeba' is none of configs/tables")
+    refused(f"tatoeba={scores}", "'tatoeba' is none of configs/tables")
     refused("wei_2023=x", "has the students 12M, .*; give wei_2023/STUDENT=x")
     refused("wei_2023/1M=x", "names the student '1M'; wei_2023 has 12M")
-    refused(f"tatoeba_extra_source={file}", "cannot be read")
+    refused(f"multi30k_extra_source={file}", "cannot be read")
     file.write_text("{}")
-    refused(f"tatoeba_extra_source={file}", "is damaged")
-    for system in scores["systems"]:
+    refused(f"multi30k_extra_source={file}", "is damaged")
+    for system in given["systems"]:
         system["scores"]["BLEU"]["runs"][0] = math.nan
-    file.write_text(json.dumps(scores))
-    refused(f"tatoeba_extra_source={file}", "a score is no number")
+    file.write_text(json.dumps(given))
+    refused(f"multi30k_extra_source={file}", "a score is no number")
     for interval in (None, [1.0]):
-        for system in scores["systems"]:
+        for system in given["systems"]:
             system["scores"]["BLEU"]["runs"][0] = 1.0
             if system["scores"]["BLEU"]["paired"]:
                 system["scores"]["BLEU"]["paired"]["interval"] = interval
-        file.write_text(json.dumps(scores))
-        refused(f"tatoeba_extra_source={file}", "an interval has no two ends")
-    for system in scores["systems"]:
+        file.write_text(json.dumps(given))
+        refused(f"multi30k_extra_source={file}", "an interval has no two ends")
+    for system in given["systems"]:
         for metric in system["scores"].values():
             metric["paired"] = None
-    file.write_text(json.dumps(scores))
-    refused(f"tatoeba_extra_source={file}", "write it with fairseq-kd score --paired --json")
+    file.write_text(json.dumps(given))
+    refused(f"multi30k_extra_source={file}", "write it with fairseq-kd score --paired --json")
