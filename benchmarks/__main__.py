@@ -1,11 +1,12 @@
 """Measure what stands in docs/benchmarks.md.
 
-usage: python -m benchmarks [--only NAME ...] [--repetitions N] [--quick] [--results FILE]
+usage: python -m benchmarks [--gpu] [--only NAME ...] [--repetitions N] [--quick] [--results FILE]
                             [--datastore FOLDER]
 
 Parts: small and large (whole steps of two models), malloc (small again, with the memory settings of
 scripts/common.sh), losses, curves, memory, stores, and index, which needs a datastore of
-real keys. What is measured replaces the rows of that part in FILE (default:
+real keys. With ``--gpu``: gpu_losses, gpu_memory, gpu_large and gpu_iwslt, on a GPU that nobody
+else uses. What is measured replaces the rows of that part in FILE (default:
 benchmarks/results.json); the others stay. `python -m benchmarks.tables` writes the page from it.
 ``--quick`` runs every part once with tiny sizes and writes nothing unless FILE is given: it shows
 that all runs, and its numbers mean nothing. Close other programs before; a few minutes a part.
@@ -21,11 +22,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 from . import index, losses, steps, stores
-from .measuring import RESULTS, Row, keep, pin
-from .workbench import LARGE, SMALL, TINY, Size, Workbench
+from .measuring import ON_GPU, RESULTS, Row, keep, pin
+from .workbench import IWSLT, LARGE, SMALL, TINY, Size, Workbench
 
 ROOT = Path(__file__).parent.parent
 
@@ -44,6 +46,14 @@ def parts(given: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Ite
 
     def memory() -> Iterator[Row]:
         yield losses.memory(losses.QUICK_MEMORY if quick else losses.MEMORY)
+
+    if given.gpu:
+        return {
+            "gpu_losses": lambda: chain(*(losses.measure(one, n) for one in losses.GPU_SHAPES)),
+            "gpu_memory": memory,
+            "gpu_large": lambda: steps.measure(bench(LARGE), n),
+            "gpu_iwslt": lambda: steps.measure(bench(IWSLT), n),
+        }
 
     def malloc() -> Iterator[Row]:
         if "MALLOC_TOP_PAD_" in os.environ:
@@ -82,7 +92,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--results", type=Path)
     parser.add_argument("--datastore", type=Path, help="of real keys, for the part `index`")
+    parser.add_argument("--gpu", action="store_true", help="measure on a GPU")
     given = parser.parse_args()
+    if given.gpu:
+        os.environ[ON_GPU] = "1"
     if given.quick:
         given.repetitions = 1
     pin()

@@ -19,7 +19,7 @@ from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_l
 
 from kd_plugin.ops import Divergence, SmoothedNLL, SoftTarget, Term, dense_loss, linear_loss
 
-from .measuring import Row, close, pairs, ratio_row
+from .measuring import Row, close, device, on_gpu, pairs, ratio_row
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Shape:
 
 
 SHAPES = (Shape(1024, 512, 10_000), Shape(1024, 512, 37_000))
+GPU_SHAPES = (Shape(4096, 512, 10_000), Shape(4096, 512, 37_000))
 MEMORY = Shape(4096, 512, 37_000)
 TINY = Shape(50, 8, 60)
 QUICK_MEMORY = Shape(2000, 8, 5000)
@@ -49,10 +50,15 @@ class Problem:
         """The same numbers for the same shape; only the kept ones where not ``whole``."""
         self.epsilon = epsilon
         torch.manual_seed(1)
+        with device():
+            self._draw(shape, kept, whole)
+
+    def _draw(self, shape: Shape, kept: int, whole: bool) -> None:
         n, d, v = shape.tokens, shape.width, shape.vocabulary
         self.h = torch.randn(n, d, requires_grad=True)
         self.w = torch.randn(v, d).div_(d**0.5).requires_grad_()
         self.gold = torch.randint(v, (n,))
+        self.one, self.half = torch.ones(n), torch.full((n,), 0.5)
         self.log_q = torch.empty(0)
         if whole:
             self.teacher_h, self.teacher_w = torch.randn(n, d), torch.randn(v, d) / d**0.5
@@ -84,45 +90,43 @@ class Problem:
 
     def nll(self) -> torch.Tensor:
         """Ours, in chunks."""
-        one = torch.ones(len(self.gold))
         return linear_loss(
-            self.h, self.w, lambda _, i, j: [(one[i:j], SmoothedNLL(self.gold[i:j], self.epsilon))]
+            self.h,
+            self.w,
+            lambda _, i, j: [(self.one[i:j], SmoothedNLL(self.gold[i:j], self.epsilon))],
         )[0].sum()
 
     def word_kd(self) -> torch.Tensor:
         """Ours, in chunks, with a whole belief."""
-        half = torch.full((len(self.gold),), 0.5)
         return linear_loss(
             self.h,
             self.w,
             lambda _, i, j: [
-                (half[i:j], SmoothedNLL(self.gold[i:j], self.epsilon)),
-                (half[i:j], Divergence(SoftTarget(self.log_q[i:j].exp(), self.log_q[i:j]))),
+                (self.half[i:j], SmoothedNLL(self.gold[i:j], self.epsilon)),
+                (self.half[i:j], Divergence(SoftTarget(self.log_q[i:j].exp(), self.log_q[i:j]))),
             ],
         )[0].sum()
 
     def live(self) -> torch.Tensor:
         """With the teacher's features and matrix, projected chunk by chunk."""
-        half = torch.full((len(self.gold),), 0.5)
 
         def terms(_: torch.Tensor, i: int, j: int) -> list[tuple[torch.Tensor, Term]]:
             log_q = (self.teacher_h[i:j] @ self.teacher_w.t()).log_softmax(-1)
             return [
-                (half[i:j], SmoothedNLL(self.gold[i:j], self.epsilon)),
-                (half[i:j], Divergence(SoftTarget(log_q.exp(), log_q))),
+                (self.half[i:j], SmoothedNLL(self.gold[i:j], self.epsilon)),
+                (self.half[i:j], Divergence(SoftTarget(log_q.exp(), log_q))),
             ]
 
         return linear_loss(self.h, self.w, terms)[0].sum()
 
     def stored(self, dense: bool = False) -> torch.Tensor:
         """From the kept tokens of a store."""
-        half = torch.full((len(self.gold),), 0.5)
 
         def terms(_: torch.Tensor, i: int, j: int) -> list[tuple[torch.Tensor, Term]]:
             belief = SoftTarget(self.kept_log_q[i:j].exp(), self.kept_log_q[i:j], self.kept[i:j])
             return [
-                (half[i:j], SmoothedNLL(self.gold[i:j], self.epsilon)),
-                (half[i:j], Divergence(belief)),
+                (self.half[i:j], SmoothedNLL(self.gold[i:j], self.epsilon)),
+                (self.half[i:j], Divergence(belief)),
             ]
 
         if dense:
@@ -185,8 +189,14 @@ def compare(
     """A row for two losses of a problem; they must agree where they are the ``same``."""
     if same:
         close(problem.gradients(ours), problem.gradients(theirs), rtol=1e-4)
-    times = pairs(lambda: problem.gradients(theirs), lambda: problem.gradients(ours), repetitions)
-    return ratio_row(times, 1, **what)
+    calls = 20 if on_gpu() else 1
+
+    def several(loss: Loss) -> None:
+        for _ in range(calls):
+            problem.gradients(loss)
+
+    times = pairs(lambda: several(theirs), lambda: several(ours), repetitions)
+    return ratio_row(times, calls, **what)
 
 
 def curves(quick: bool, repetitions: int) -> Iterator[Row]:
@@ -237,11 +247,16 @@ def main() -> None:
     name, *numbers = sys.argv[1:]
     torch.set_num_threads(1)
     problem = Problem(Shape(*map(int, numbers)), whole=False)
-    Path("/proc/self/clear_refs").write_text("5")  # sets the peak back
-    before = _megabytes("VmRSS")
+    if on_gpu():
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated() / 2**20
+    else:
+        Path("/proc/self/clear_refs").write_text("5")  # sets the peak back
+        before = _megabytes("VmRSS")
     value = problem.stored(name == "dense")
     torch.autograd.backward(value)
-    print(value.item(), round(_megabytes("VmHWM") - before, 1))
+    peak = torch.cuda.max_memory_allocated() / 2**20 if on_gpu() else _megabytes("VmHWM")
+    print(value.item(), round(peak - before, 1))
 
 
 if __name__ == "__main__":

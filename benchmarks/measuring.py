@@ -1,4 +1,7 @@
-"""How things are measured: processor time of one thread on one core, in pairs A B A B."""
+"""How things are measured, in pairs A B A B: processor time of one thread on one core.
+
+On a GPU it is the time by the clock.
+"""
 
 from __future__ import annotations
 
@@ -24,25 +27,45 @@ from kd_plugin.files.whole import to_json, write_atomically
 
 Row = dict[str, Any]
 RESULTS = Path(__file__).with_name("results.json")
+ON_GPU = "KD_BENCHMARKS_ON_GPU"  # set: for this process and those that it starts
 PACKAGES = (
     *("torch", "fairseq-fixed", "fairseq", "numpy", "faiss-cpu", "ctranslate2"),
     *("liger-kernel", "cut-cross-entropy"),
 )
 
 
+def on_gpu() -> bool:
+    """Whether all is measured on a GPU."""
+    return ON_GPU in os.environ
+
+
+def device() -> torch.device:
+    """Where all is measured."""
+    return torch.device("cuda" if on_gpu() else "cpu")
+
+
 def pin(one_core: bool = True) -> None:
     """Compute with one thread, in silence: fairseq tells every setting of every run."""
     logging.disable(logging.INFO)
-    if one_core and hasattr(os, "sched_setaffinity"):
+    if one_core and not on_gpu() and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
 
 
 def seconds(work: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
-    """Processor time of a piece of work; what other processes take is not in it."""
-    begin = clock()
+    """Processor time of a piece of work; what other processes take is not in it.
+
+    On a GPU the time from an idle GPU to an idle GPU.
+    """
+    if not on_gpu():
+        begin = clock()
+        work()
+        return clock() - begin
+    torch.cuda.synchronize()
+    begin = time.perf_counter()
     work()
-    return clock() - begin
+    torch.cuda.synchronize()
+    return time.perf_counter() - begin
 
 
 def pairs(
@@ -114,7 +137,7 @@ def keep(name: str, rows: Sequence[Row], results: Path, module: str = "benchmark
     known = json.loads(results.read_text()) if results.exists() else {}
     known[name] = {
         "command": shlex.join(["python", "-m", module, *sys.argv[1:]]),
-        "machine": f"{machine()}, one thread",
+        "machine": machine() if on_gpu() else f"{machine()}, one thread",
         "commit": commit(),
         "versions": installed(),
         "rows": list(rows),
@@ -127,7 +150,9 @@ def _median(values: Iterable[float]) -> float:
 
 
 def machine() -> str:
-    """The processor's name."""
+    """The name of what computes."""
+    if on_gpu():
+        return torch.cuda.get_device_name()
     info = Path("/proc/cpuinfo")
     names = [x for x in info.read_text().splitlines() if "model name" in x] if info.exists() else []
     return names[0].split(":")[1].strip() if names else platform.processor()

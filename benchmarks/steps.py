@@ -14,7 +14,9 @@ import torch
 from fairseq.trainer import Trainer
 from torch.utils.flop_counter import FlopCounterMode
 
-from .measuring import Apart, Row, close, ratio_row, timed_pairs
+from kd_plugin.host.device import moved
+
+from .measuring import Apart, Row, close, device, ratio_row, timed_pairs
 from .workbench import STOCK, Workbench, batches
 
 OURS = ("--task", "distillation", "--criterion")
@@ -66,12 +68,12 @@ def cases(bench: Workbench) -> Iterator[Case]:
 
 def measure(bench: Workbench, repetitions: int) -> Iterator[Row]:
     """A row for each case, as it is measured."""
-    stock = bench.trainer(*STOCK)
+    stock = bench.trainer(*STOCK, exact=True)
     plain = batches(stock, bench.size.batches)
     operations = flops(stock.model, plain)
     with Apart(steps, bench, STOCK, repetitions) as theirs:
         for case in cases(bench):
-            ours = bench.trainer(*case.flags)
+            ours = bench.trainer(*case.flags, exact=True)
             sample = batches(ours, len(plain))[0]
             require_equal_outputs(bench, case, stock, ours, plain[0], sample)
             with Apart(steps, bench, case.flags, repetitions) as work:
@@ -101,7 +103,7 @@ def require_equal_outputs(
     bench: Workbench, case: Case, stock: Trainer, ours: Trainer, plain: Any, sample: Any
 ) -> None:
     """Loss and gradients in chunks are those of the dense loss, and of fairseq where it has it."""
-    dense = bench.trainer(*case.flags, "--kd-fused", "off")
+    dense = bench.trainer(*case.flags, "--kd-fused", "off", exact=True)
     batches(dense, 1)  # loads the data of its task
     told = loss_and_gradients(ours, sample)
     close(told, loss_and_gradients(dense, sample), rtol=1e-4)
@@ -114,7 +116,7 @@ def loss_and_gradients(trainer: Trainer, sample: Any) -> list[torch.Tensor]:
     trainer.model.eval()
     trainer.model.zero_grad()
     torch.manual_seed(1)
-    loss, _, _ = trainer.criterion(trainer.model, sample)
+    loss, _, _ = trainer.criterion(trainer.model, moved(sample, device()))
     loss.backward()
     found = [p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None]
     both = [loss.detach(), torch.cat(found)]
@@ -136,7 +138,7 @@ def flops(model: Any, samples: Sequence[Any]) -> Operations:
     """Counted by torch, padding included."""
     encoder = whole = tokens = 0
     for sample in samples:
-        inputs = sample["net_input"]
+        inputs = moved(sample["net_input"], device())
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             model.train()(**inputs)
         whole += counter.get_total_flops()

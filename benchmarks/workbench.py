@@ -20,6 +20,8 @@ from fairseq_cli import preprocess
 import kd_plugin
 from kd_plugin.commands import cli
 
+from .measuring import on_gpu
+
 STOCK = ("--task", "translation", "--criterion", "label_smoothed_cross_entropy")
 SEED = 1
 
@@ -36,13 +38,20 @@ class Size:
     sentences: int = 2000
     max_tokens: int = 1024
     batches: int = 6  # steps in a repetition
+    precision: tuple[str, ...] = ()  # flags
 
     def __str__(self) -> str:
-        return f"{self.layers}+{self.layers} x {self.dim}/{self.ffn}, V {self.vocabulary:,}"
+        return (
+            f"{self.layers}+{self.layers} x {self.dim}/{self.ffn}, V {self.vocabulary:,}"
+            + "".join(f", {flag[2:]}" for flag in self.precision)
+        )
 
 
 LARGE = Size(3, 256, 1024, 4, 8000)  # the model of the published anchors
 SMALL = Size(1, 64, 256, 4, 4000)  # one that studies on a CPU train
+IWSLT = Size(  # fairseq's transformer_iwslt_de_en
+    6, 512, 1024, 4, 10_000, sentences=2400, max_tokens=4096, precision=("--fp16",)
+)
 TINY = Size(1, 16, 16, 2, 60, sentences=60, max_tokens=200, batches=1)  # of --quick
 
 
@@ -52,13 +61,17 @@ class Workbench:
     def __init__(self, folder: Path, size: Size):
         """Write data and an untrained teacher."""
         self.folder, self.size = folder, size
+        self.place = () if on_gpu() else ("--cpu",)
         folder.mkdir()
         self.data = write_data(folder, size)
         self.teacher = self.data / "teacher.pt"
-        save_teacher(self.trainer(*STOCK), self.teacher)
+        save_teacher(self.trainer(*STOCK, exact=True), self.teacher)
 
-    def trainer(self, *flags: str) -> Trainer:
-        """fairseq's trainer of a command line; the same seed gives the same student."""
+    def trainer(self, *flags: str, exact: bool = False) -> Trainer:
+        """fairseq's trainer of a command line; the same seed gives the same student.
+
+        Where it is to be ``exact``, in float32 whatever the precision of the size.
+        """
         size, model = self.size, []
         for side in ("encoder", "decoder"):
             model += [f"--{side}-layers", size.layers, f"--{side}-embed-dim", size.dim]
@@ -67,7 +80,9 @@ class Workbench:
             *(str(self.data), "--arch", "transformer", "--share-all-embeddings"),
             *("--dropout", "0.1", "--optimizer", "adam", "--lr", "1e-5", "--clip-norm", "1"),
             *("--label-smoothing", "0.1", "--max-tokens", str(size.max_tokens)),
-            *("--user-dir", kd_plugin.__path__[0], "--save-dir", str(self.data), "--cpu"),
+            *("--user-dir", kd_plugin.__path__[0], "--save-dir", str(self.data)),
+            *(() if exact else size.precision),
+            *self.place,
             *map(str, model),
             *flags,
         ]
@@ -87,7 +102,7 @@ class Workbench:
         """A store of the teacher for the training set."""
         path = self.folder / name
         if not path.exists():
-            self.run("cache", self.data, "--path", self.teacher, "--output", path, "--cpu",
+            self.run("cache", self.data, "--path", self.teacher, "--output", path, *self.place,
                      "--subset", "train", *flags)  # fmt: skip
         return str(path)
 
@@ -102,7 +117,7 @@ class Workbench:
                 self.teacher,
                 "--output",
                 datastore,
-                "--cpu",
+                *self.place,
                 "--subset",
                 "train",
             )
