@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,23 @@ def require_files(cfg: Mapping[str, Any], folder: Path) -> None:
         for code in codes_of(cfg, split):
             for name, _ in files_of(cfg, folder, split, code):
                 raw.require_file(folder, name)
+
+
+def fingerprints(cfg: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """The sha256 of each file of a data set that lies in ``folder``, unpacked, by its name.
+
+    Raises:
+        InputError: one is missing, or broken.
+    """
+    names = dict[str, None]()
+    for split in choices_of(cfg):
+        for code in codes_of(cfg, split):
+            for name, _ in files_of(cfg, folder, split, code):
+                names[name] = None
+                told = f"{name.removesuffix(f'.{code}')}.origlang"
+                if split.startswith("test") and raw.exists(folder, told):
+                    names[told] = None
+    return {name: hashlib.sha256(raw.read_bytes(folder, name)).hexdigest() for name in names}
 
 
 def file_name(stem: str, code: str, source: str) -> str:

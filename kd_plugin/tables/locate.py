@@ -8,9 +8,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..corpus import raw
 from ..corpus.config import read_config
-from ..corpus.layout import require_files
+from ..corpus.layout import fingerprints, require_files
 from ..errors import InputError
 from .read import read_scale, read_table
 from .steps import ROOT
@@ -19,7 +18,7 @@ from .work import Data, Model
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIGS = REPOSITORY / "configs"
-HALF = "half1"  # the training set of data that scripts/halves.py has cut
+HALF, OTHER_HALF = "half1", "half2"  # of data that scripts/halves.py cuts: training set, test set
 
 
 def find(name: str, kind: str, ending: str, beside: Path | None = None) -> Path:
@@ -104,11 +103,14 @@ def find_data(
             )
         return data
     if origin is not None:
-        if half:  # which scripts/halves.py writes
-            raw.require_folder(Path(origin))
-        else:
-            require_files(cfg, Path(origin))
-        return dataclasses.replace(data, origin=("--from", str(Path(origin).resolve())))
+        there, whole = Path(origin), dict(cfg)
+        if half:  # which scripts/halves.py writes, from train and the other files
+            tests = [test for test in cfg["tests"] if test != OTHER_HALF]
+            whole |= {"train": "train", "tests": tests}
+        require_files(whole, there)
+        return dataclasses.replace(
+            data, origin=("--from", str(there.resolve())), text=fingerprints(whole, there)
+        )
     if download and "download" in cfg and not half:
         return dataclasses.replace(data, origin=("--download",))
     where = f" ({cfg['where']})" if "where" in cfg else ""

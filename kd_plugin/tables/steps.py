@@ -61,6 +61,7 @@ def make_step(
     after: Iterable[Step] = (),
     contents: Any = None,
     share: float = 10,
+    place: str | None = None,
 ) -> Step:
     """A step whose folder is named by its commands and their inputs.
 
@@ -71,8 +72,9 @@ def make_step(
         after: what must be done before; their folders, in the commands, carry their own hashes.
         contents: of files of the repository that the commands read, as JSON.
         share: see :class:`Step`.
+        place: a word that is no part of the hash; ``contents`` tell what lies there.
     """
-    unnamed = [list(command) for command in commands("@")]
+    unnamed = [["@from" if word == place else word for word in one] for one in commands("@")]
     told = json.dumps([kind, unnamed, contents], sort_keys=True)
     folder = f"steps/{kind}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
     named = tuple(tuple(command) for command in commands(folder))

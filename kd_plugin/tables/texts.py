@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..errors import InputError
 from .flags import Flags, words
 from .steps import ROOT, Command, Step
 from .table import Corpus
 from .taught import Lesson, taught
-from .work import Teachers, Text, Work
+from .work import Data, Teachers, Text, Work
 
 
 def prepare(work: Work) -> Text:
@@ -41,8 +43,18 @@ def prepare(work: Work) -> Text:
             made.append((f"{ROOT}/scripts/pool.sh", f"{own}/{name}", *files))
         return made
 
-    step = work.add("data", f"data: {data.name}", commands, after, dict(data.cfg), share=20)
+    told: Any = dict(data.cfg)
+    if data.text and not after:
+        told = [told, data.text]
+    step = work.add(
+        "data", f"data: {data.name}", commands, after, told, share=20, place=place_of(data)
+    )
     return damaged(work, Text(f"{step.folder}/data/bin", step), work.table.noise, "all")
+
+
+def place_of(data: Data) -> str | None:
+    """The folder of the raw files, where it is known what they hold: its name is then no matter."""
+    return data.origin[-1] if data.text else None
 
 
 def _halves(work: Work) -> Step:
@@ -53,7 +65,8 @@ def _halves(work: Work) -> Step:
         script = ("python", f"{ROOT}/scripts/halves.py", data.origin[-1], f"{own}/raw")
         return [(*script, "train", *data.languages)]
 
-    return work.add("halves", f"halves of {data.name}", commands)
+    told = data.text or None
+    return work.add("halves", f"halves of {data.name}", commands, (), told, place=place_of(data))
 
 
 def damaged(work: Work, text: Text, noise: Flags | None, whose: str) -> Text:

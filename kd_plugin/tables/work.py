@@ -20,6 +20,7 @@ class Data:
     word: str
     cfg: Mapping[str, Any]
     origin: tuple[str, ...] = ()  # --from FOLDER, --download, or nothing for a generator
+    text: Mapping[str, str] = field(default_factory=dict)  # sha256 of the files of --from
     cut: bool = False  # its training set in halves, when it is prepared
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from kd_plugin.commands import cli
 from kd_plugin.tables.locate import CONFIGS, REPOSITORY
+
+from .test_read import MULTI30K
 
 TOY = (CONFIGS / "tables" / "toy.yaml").read_text()
 
@@ -51,6 +54,28 @@ def test_the_manuals_table_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[
     written = capsys.readouterr().out
     assert f"{tmp_path}/mine-data.yaml" in written
     assert written.count("/scripts/train.sh") == 1 + 3 * 2 * 3  # a teacher; rows, students, seeds
+
+
+@pytest.mark.parametrize("table", ["multi30k_all", "multi30k_methods"])  # whole, and in halves
+def test_it_is_no_matter_where_raw_text_lies(table: str, tmp_path: Path) -> None:
+    """Steps have the same names, so that what is done stands; another text makes others."""
+
+    def steps(here: str, words: str, packed: bool) -> list[str]:
+        folder = tmp_path / here
+        folder.mkdir()
+        for name in MULTI30K:
+            for code in ("de", "en"):
+                text = f"{words} of {name}.{code}\n".encode()
+                file = folder / (f"{name}.{code}" + ".gz" * packed)
+                file.write_bytes(gzip.compress(text) if packed else text)
+        (folder / "other.de").write_text(here)  # which the data set does not name
+        plan(table, "--from", folder, "--output", tmp_path / "out")
+        (made,) = (tmp_path / "out").glob(f"{table}.*/plan.json")
+        return [step["folder"] for step in json.loads(made.read_text())["steps"]]
+
+    first = steps("one", "lines", False)
+    assert steps("two", "lines", True) == first
+    assert not {*steps("three", "verses", False)} & {*first}
 
 
 def test_other_models_and_another_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -113,13 +113,16 @@ def test_files_are_found_by_name_or_by_path(tmp_path: Path) -> None:
         find("gone.yaml", "tables", ".yaml")
 
 
+MULTI30K = ("train", "val", "test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
+
+
 def test_data_that_is_nowhere(tmp_path: Path) -> None:
     read = table()
     with pytest.raises(InputError, match=r"multi30k .* give --from FOLDER, or --download"):
         find_data(read, "multi30k", None, False)
     with pytest.raises(InputError, match="--from gone is no folder"):
         find_data(read, "multi30k", "gone", False)
-    for name in ("train", "val", "valid", "test_2016_flickr", "test_2017_flickr"):
+    for name in (*MULTI30K[:-1], "valid"):
         for code in ("de", "en"):
             (tmp_path / f"{name}.{code}.gz").touch()
     with pytest.raises(
@@ -139,6 +142,11 @@ def test_a_data_set_is_cut_in_halves_or_is_half_of_one(tmp_path: Path) -> None:
     found = find_data(read, "multi30k", None, True)
     assert found == replace(whole, cut=True)
     assert (whole.tests, found.tests) == (["test", "test1", "test2"], [*whole.tests, "test3"])
+    with pytest.raises(InputError, match=r"--from .* holds neither train\.de nor train\.de\.gz"):
+        find_data(read, "multi30k-halves", str(tmp_path), False)
+    for name in MULTI30K:
+        for code in ("de", "en"):
+            (tmp_path / f"{name}.{code}").touch()
     half = find_data(read, "multi30k-halves", str(tmp_path), False)
     assert (half.cut, half.tests) == (False, found.tests)
     with pytest.raises(InputError, match="give --from FOLDER, that of the whole text"):
