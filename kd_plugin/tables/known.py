@@ -39,9 +39,9 @@ def rest_of(plan: Plan, table: Table, tell: bool, folder: Path, done: Collection
     """A plan without the steps of runs that the ledger has.
 
     A line stands for a run of the same translating step, of whichever table, if it has all that the
-    table measures. A run whose model must be trained again, because another needs it, is
-    recorded again: another machine may have made another model. A gate is told from lines where
-    these have its numbers; behind a closed one nothing is left.
+    table measures, and was compared with the same teacher. A run whose model must be trained again,
+    because another needs it, is recorded again: another machine may have made another model. A
+    gate is told from lines where these have its numbers; behind a closed one nothing is left.
 
     Args:
         plan: whole.
@@ -95,6 +95,7 @@ def _known(plan: Plan, steps: Mapping[str, Step], folder: Path) -> Iterator[tupl
             line
             for line in lines.get(kinds["translate"], [])
             if all(line["training"][FACTS[kind][0]] is not None for kind in FACTS.keys() & kinds)
+            and line["compared"] == kinds.get("agreement", line["compared"])
             and all((folder / text).exists() for text in _texts(line))
         ]
         own = [line for line in found if _is_of(line, plan, run)]

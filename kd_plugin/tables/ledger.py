@@ -32,6 +32,7 @@ SHAPE = {
     "signatures": {str: str},
     "translations": {str: str},
     "translated": (str, None),
+    "compared": (str, None),
     "references": str,
     "origlang": (str, None),
     "needed": {str: NUMBER},
@@ -45,7 +46,7 @@ SHAPE = {
     "finished": str,
 }
 # What lines of earlier versions lack.
-UNSAID: dict[str, Any] = {"origlang": None, "needed": {}, "translated": None}
+UNSAID: dict[str, Any] = {"origlang": None, "needed": {}, "translated": None, "compared": None}
 Entry = dict[str, Any]
 
 

@@ -61,6 +61,7 @@ def record(
         "signatures": {n: f"{s}|checkpoint:{rule}" for n, s in measure.signatures().items()},
         "translations": {name: keep(ledger, path) for name, path in translations.items()},
         "translated": str(next(iter(translations.values())).parent),
+        "compared": str(files.agreement.parent) if files.agreement else None,
         "references": keep(ledger, references),
         "origlang": keep(ledger, origlang) if origlang else None,
         "needed": {str(step): seconds_of(step) for step in needed},

@@ -41,6 +41,7 @@ def line_of(made: Plan, run: Run, folder: Path, **more: Any) -> Entry:
         translations=dict.fromkeys(("beam5", "greedy"), text),
         scores=dict.fromkeys(("beam5", "greedy"), score),
         translated=next(step for step in after if kind_of(step) == "translate"),
+        compared=next((step for step in after if kind_of(step) == "agreement"), None),
     )  # fmt: skip
     found["training"] |= MEASURED
     return {**found, **more}
@@ -120,6 +121,8 @@ def test_what_is_done_stays(tmp_path: Path) -> None:
         ({"table": "another", "student": "own", "row": "as-we-call-it"}, True),
         ({"translated": None}, False),  # of an earlier version
         ({"translated": "steps/translate-000000000000"}, False),  # decoded otherwise
+        ({"compared": None}, False),  # of an earlier version
+        ({"compared": "steps/agreement-000000000000"}, False),  # with another teacher
         ({"references": "translations/gone.gz"}, False),
         ({"training": entry()["training"]}, False),  # another table did not measure agreement
     ],
