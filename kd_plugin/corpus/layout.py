@@ -67,21 +67,36 @@ def require_files(cfg: Mapping[str, Any], folder: Path) -> None:
                 raw.require_file(folder, name)
 
 
-def fingerprints(cfg: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """The sha256 of each file of a data set that lies in ``folder``, unpacked, by its name.
+def fingerprints(cfg: Mapping[str, Any], folder: Path | None) -> dict[str, list[str]]:
+    """The sha256 of each file of a data set, unpacked.
+
+    Args:
+        cfg: of the data set.
+        folder: where they lie; None: those that ``cfg`` knows.
+
+    Returns:
+        By split and language, as under ``sha256`` of ``cfg``, and by ``test.origlang``.
 
     Raises:
-        InputError: one is missing, or broken.
+        InputError: a file is missing, or broken.
     """
-    names = dict[str, None]()
+    found: dict[str, list[str]] = {}
     for split in choices_of(cfg):
         for code in codes_of(cfg, split):
-            for name, _ in files_of(cfg, folder, split, code):
-                names[name] = None
-                told = f"{name.removesuffix(f'.{code}')}.origlang"
-                if split.startswith("test") and raw.exists(folder, told):
-                    names[told] = None
-    return {name: hashlib.sha256(raw.read_bytes(folder, name)).hexdigest() for name in names}
+            names = list(files_of(cfg, folder, split, code))
+            if folder is None:
+                found[f"{split}.{code}"] = [expected for _, expected in names if expected]
+                continue
+            found[f"{split}.{code}"] = [_fingerprint(folder, name) for name, _ in names]
+            told = [f"{name.removesuffix(f'.{code}')}.origlang" for name, _ in names]
+            told = [name for name in told if raw.exists(folder, name)]
+            if told and split.startswith("test"):
+                found[f"{split}.origlang"] = [_fingerprint(folder, name) for name in told]
+    return found
+
+
+def _fingerprint(folder: Path, name: str) -> str:
+    return hashlib.sha256(raw.read_bytes(folder, name)).hexdigest()
 
 
 def file_name(stem: str, code: str, source: str) -> str:

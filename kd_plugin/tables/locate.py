@@ -112,7 +112,10 @@ def find_data(
             data, origin=("--from", str(there.resolve())), text=fingerprints(whole, there)
         )
     if download and "download" in cfg and not half:
-        return dataclasses.replace(data, origin=("--download",))
+        known = fingerprints(cfg, None)
+        return dataclasses.replace(
+            data, origin=("--download",), text=known if all(known.values()) else {}
+        )
     where = f" ({cfg['where']})" if "where" in cfg else ""
     more = ", that of the whole text" if half else ", or --download" if "download" in cfg else ""
     raise InputError(f"data set {path.stem}{where} is read from files; give --from FOLDER{more}")

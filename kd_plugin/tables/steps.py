@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,7 @@ def make_step(
     after: Iterable[Step] = (),
     contents: Any = None,
     share: float = 10,
-    place: str | None = None,
+    hidden: Collection[str] = (),
 ) -> Step:
     """A step whose folder is named by its commands and their inputs.
 
@@ -72,9 +72,9 @@ def make_step(
         after: what must be done before; their folders, in the commands, carry their own hashes.
         contents: of files of the repository that the commands read, as JSON.
         share: see :class:`Step`.
-        place: a word that is no part of the hash; ``contents`` tell what lies there.
+        hidden: words of commands that are no part of the hash; ``contents`` say as much.
     """
-    unnamed = [["@from" if word == place else word for word in one] for one in commands("@")]
+    unnamed = [[word for word in one if word not in hidden] for one in commands("@")]
     told = json.dumps([kind, unnamed, contents], sort_keys=True)
     folder = f"steps/{kind}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
     named = tuple(tuple(command) for command in commands(folder))

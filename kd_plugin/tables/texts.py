@@ -47,14 +47,14 @@ def prepare(work: Work) -> Text:
     if data.text and not after:
         told = [told, data.text]
     step = work.add(
-        "data", f"data: {data.name}", commands, after, told, share=20, place=place_of(data)
+        "data", f"data: {data.name}", commands, after, told, share=20, hidden=place_of(data)
     )
     return damaged(work, Text(f"{step.folder}/data/bin", step), work.table.noise, "all")
 
 
-def place_of(data: Data) -> str | None:
-    """The folder of the raw files, where it is known what they hold: its name is then no matter."""
-    return data.origin[-1] if data.text else None
+def place_of(data: Data) -> tuple[str, ...]:
+    """Where raw text comes from, as it is no matter: it is known what it holds."""
+    return data.origin if data.text else ()
 
 
 def _halves(work: Work) -> Step:
@@ -66,7 +66,7 @@ def _halves(work: Work) -> Step:
         return [(*script, "train", *data.languages)]
 
     told = data.text or None
-    return work.add("halves", f"halves of {data.name}", commands, (), told, place=place_of(data))
+    return work.add("halves", f"halves of {data.name}", commands, (), told, hidden=place_of(data))
 
 
 def damaged(work: Work, text: Text, noise: Flags | None, whose: str) -> Text:

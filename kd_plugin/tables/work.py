@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ class Data:
     word: str
     cfg: Mapping[str, Any]
     origin: tuple[str, ...] = ()  # --from FOLDER, --download, or nothing for a generator
-    text: Mapping[str, str] = field(default_factory=dict)  # sha256 of the files of --from
+    text: Mapping[str, Sequence[str]] = field(default_factory=dict)  # sha256 of raw text, if known
     cut: bool = False  # its training set in halves, when it is prepared
 
     @property

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from kd_plugin.commands import cli
 from kd_plugin.tables.locate import CONFIGS, REPOSITORY
@@ -76,6 +78,28 @@ def test_it_is_no_matter_where_raw_text_lies(table: str, tmp_path: Path) -> None
     first = steps("one", "lines", False)
     assert steps("two", "lines", True) == first
     assert not {*steps("three", "verses", False)} & {*first}
+
+
+def test_what_is_fetched_is_the_text_that_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Steps have the same names, whether a program fetches it or it lies in a folder."""
+    known, origins = tmp_path / "known.yaml", (("--from", tmp_path / "raw"), ("--download",))
+    cfg = yaml.safe_load((CONFIGS / "data" / "multi30k.yaml").read_text())
+    (tmp_path / "raw").mkdir()
+    for key in cfg["sha256"]:
+        split, code = key.split(".")
+        name = {"train": "train", "valid": "valid", "test": MULTI30K[2]}.get(split)
+        name = name or MULTI30K[2 + int(split.removeprefix("test"))]
+        (tmp_path / "raw" / f"{name}.{code}").write_text(f"{key}\n")
+        cfg["sha256"][key] = hashlib.sha256(f"{key}\n".encode()).hexdigest()
+    known.write_text(json.dumps(cfg))
+    made = []
+    for number, origin in enumerate(origins):
+        plan("multi30k_all", "--data", known, *origin, "--output", tmp_path / f"out{number}")
+        written = Path(capsys.readouterr().out.strip())
+        made.append([step["folder"] for step in json.loads(written.read_text())["steps"]])
+    assert made[0] == made[1]
 
 
 def test_other_models_and_another_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
