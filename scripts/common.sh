@@ -83,7 +83,9 @@ child() {
 }
 
 # From here on, children end soon after this script, even where it is killed and can do nothing.
+# Those of its last second are found by a variable that they have from it, where a kernel tells.
 guard() {
+    export KD_GUARD="$$.$RANDOM$RANDOM"
     watch() {
         local children="" child list="/proc/$$/task/$$/children" # where a kernel has it, cheaper
         while kill -0 $$ 2> /dev/null; do
@@ -91,8 +93,13 @@ guard() {
             sleep 1
         done
         for child in $children; do [ "$child" = "$BASHPID" ] || end_tree "$child"; done
+        for _ in 1 2 3; do
+            children="$(grep -slz "^KD_GUARD=$KD_GUARD\$" /proc/[0-9]*/environ | cut -d / -f 3)" || true
+            for child in $children; do end_tree "$child"; done
+            sleep 0.5
+        done
     }
-    watch 8>&- 9>&- > /dev/null 2>&1 &
+    watch 7>&- 8>&- 9>&- > /dev/null 2>&1 &
     disown
 }
 

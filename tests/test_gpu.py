@@ -16,7 +16,8 @@ from . import support
 from .stored import records
 from .support import SCHEDULE, TINY, build, distillation, fairseq_train, teacher_flags
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+if not torch.cuda.is_available():
+    pytest.skip("needs a GPU", allow_module_level=True)
 
 every_method = pytest.mark.parametrize("method", support.METHODS)
 ON_GPU = [flag for flag in SCHEDULE if flag != "--cpu"]

@@ -364,12 +364,30 @@ def test_what_runs_ends_with_the_script(number: int, tmp_path: Path) -> None:
     assert script.returncode == (-number if number == signal.SIGKILL else 128 + number)
     if number != signal.SIGKILL:
         assert said.endswith("stopped; run the same command again to go on\n")
+    deadline = time.monotonic() + 60
     while any(Path(f"/proc/{pid}").exists() for pid in pids.read_text().split()):
+        assert time.monotonic() < deadline
         time.sleep(0.05)  # where it was killed, a moment later
     (tmp_path / "out" / "go").touch()
     while "works in" in (again := reproduce(tmp_path, "made", "--output", "out")).stderr:
         time.sleep(0.05)
     assert again.returncode == 0, again.stderr
+
+
+def test_what_is_killed_at_once_leaves_nothing_running(tmp_path: Path) -> None:
+    """Before its guard has seen what it started."""
+    script, pid = tmp_path / "script.sh", tmp_path / "pid"
+    started = 'child bash -c "echo \\$\\$ > pid; exec sleep 1000"'
+    script.write_text(f". {REPOSITORY}/scripts/common.sh; guard; sleep 0.3; {started}")
+    run = subprocess.Popen(["bash", script], cwd=tmp_path)
+    while not pid.exists() or not pid.read_text():
+        time.sleep(0.01)
+    run.kill()
+    run.wait()
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{pid.read_text().strip()}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_without_snakemake_steps_run_in_order(tmp_path: Path) -> None:
