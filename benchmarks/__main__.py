@@ -22,7 +22,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import chain
 from pathlib import Path
 
 from . import index, losses, steps, stores
@@ -41,19 +40,12 @@ def parts(given: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Ite
         return Workbench(folder / f"{size.layers}x{size.dim}", size)
 
     def all_losses() -> Iterator[Row]:
-        for shape in (losses.TINY,) if quick else losses.SHAPES:
+        shapes = losses.GPU_SHAPES if given.gpu else losses.SHAPES
+        for shape in (losses.TINY,) if quick else shapes:
             yield from losses.measure(shape, n)
 
     def memory() -> Iterator[Row]:
         yield losses.memory(losses.QUICK_MEMORY if quick else losses.MEMORY)
-
-    if given.gpu:
-        return {
-            "gpu_losses": lambda: chain(*(losses.measure(one, n) for one in losses.GPU_SHAPES)),
-            "gpu_memory": memory,
-            "gpu_large": lambda: steps.measure(bench(LARGE), n),
-            "gpu_iwslt": lambda: steps.measure(bench(IWSLT), n),
-        }
 
     def malloc() -> Iterator[Row]:
         if "MALLOC_TOP_PAD_" in os.environ:
@@ -65,7 +57,14 @@ def parts(given: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Ite
         subprocess.run([*inside, *again, "--results", results], cwd=ROOT, check=True)
         yield from json.loads(results.read_text())["malloc"]["rows"]
 
-    small, large = (TINY, TINY) if quick else (SMALL, LARGE)
+    small, large, iwslt = (TINY, TINY, TINY) if quick else (SMALL, LARGE, IWSLT)
+    if given.gpu:
+        return {
+            "gpu_losses": all_losses,
+            "gpu_memory": memory,
+            "gpu_large": lambda: steps.measure(bench(large), n),
+            "gpu_iwslt": lambda: steps.measure(bench(iwslt), n),
+        }
     everything = {
         "small": lambda: steps.measure(bench(small), n),
         "large": lambda: steps.measure(bench(large), n),

@@ -57,15 +57,16 @@ def seconds(work: Callable[[], object], clock: Callable[[], float] = time.proces
 
     On a GPU the time from an idle GPU to an idle GPU.
     """
-    if not on_gpu():
-        begin = clock()
-        work()
-        return clock() - begin
-    torch.cuda.synchronize()
-    begin = time.perf_counter()
+    if on_gpu():
+        clock = _gpu_clock
+    begin = clock()
     work()
+    return clock() - begin
+
+
+def _gpu_clock() -> float:
     torch.cuda.synchronize()
-    return time.perf_counter() - begin
+    return time.perf_counter()
 
 
 def pairs(

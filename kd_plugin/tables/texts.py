@@ -9,7 +9,7 @@ from .flags import Flags, words
 from .steps import ROOT, Command, Step
 from .table import Corpus
 from .taught import Lesson, taught
-from .work import Data, Teachers, Text, Work
+from .work import Teachers, Text, Work
 
 
 def prepare(work: Work) -> Text:
@@ -47,14 +47,9 @@ def prepare(work: Work) -> Text:
     if data.text and not after:
         told = [told, data.text]
     step = work.add(
-        "data", f"data: {data.name}", commands, after, told, share=20, hidden=place_of(data)
+        "data", f"data: {data.name}", commands, after, told, share=20, hidden=data.place
     )
     return damaged(work, Text(f"{step.folder}/data/bin", step), work.table.noise, "all")
-
-
-def place_of(data: Data) -> tuple[str, ...]:
-    """Where raw text comes from, as it is no matter: it is known what it holds."""
-    return data.origin if data.text else ()
 
 
 def _halves(work: Work) -> Step:
@@ -66,7 +61,7 @@ def _halves(work: Work) -> Step:
         return [(*script, "train", *data.languages)]
 
     told = data.text or None
-    return work.add("halves", f"halves of {data.name}", commands, (), told, hidden=place_of(data))
+    return work.add("halves", f"halves of {data.name}", commands, (), told, hidden=data.place)
 
 
 def damaged(work: Work, text: Text, noise: Flags | None, whose: str) -> Text:

@@ -29,6 +29,11 @@ class Data:
         return source, target
 
     @property
+    def place(self) -> tuple[str, ...]:
+        """Where raw text comes from, as it is no matter: it is known what it holds."""
+        return self.origin if self.text else ()
+
+    @property
     def tests(self) -> list[str]:
         """fairseq's names of the test sets."""
         return [f"test{number or ''}" for number in range(len(self.cfg["tests"]) + self.cut)]
