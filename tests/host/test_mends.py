@@ -6,6 +6,7 @@ import hashlib
 import importlib.machinery
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ import torch
 
 from kd_plugin.host import mends as host
 
+from ..support import command
+
+ROOT = Path(__file__).parents[2]
 Case = tuple[host.Indices, host.Indices, int, int, int]
 
 
@@ -87,3 +91,24 @@ def test_safe_loading_is_on_and_stays_on() -> None:
     }
     assert {"Namespace", "ndarray", "DictConfig"} <= names
     assert not names & {"eval", "exec", "system", "getattr", "Popen"}
+
+
+def test_a_thread_that_loads_ahead_does_not_abort_the_end() -> None:
+    """One is inside torch all the time, one waits at a full queue."""
+    code = """
+import torch, kd_plugin
+from fairseq.data.iterators import BufferedIterator
+
+class Batches:
+    def __len__(self):
+        return 10**9
+
+    def __iter__(self):
+        while True:
+            yield torch.stack([torch.arange(9) for _ in range(50)])
+
+busy, full = BufferedIterator(10**9, Batches()), BufferedIterator(1, Batches())
+print(len(next(busy)), len(next(full)))
+"""
+    done = command("python", "-c", code, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "50 50\n", "")
