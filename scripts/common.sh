@@ -83,24 +83,24 @@ child() {
 }
 
 # From here on, children end soon after this script, even where it is killed and can do nothing.
-# Those of its last second are found by a variable that they have from it, where a kernel tells.
+# Those of its last second are found by a variable that they have from it, where a kernel tells; what a
+# signal leaves (Snakemake, while it begins, can sleep for ever) is killed.
 guard() {
     export KD_GUARD="$$.$RANDOM$RANDOM"
+    guarded() { grep -slz "^KD_GUARD=$KD_GUARD\$" /proc/[0-9]*/environ | cut -d / -f 3; }
     watch() {
-        local children="" child pause list="/proc/$$/task/$$/children" # where a kernel has it, cheaper
+        local children="" child list="/proc/$$/task/$$/children" # where a kernel has it, cheaper
         while kill -0 $$ 2> /dev/null; do
             if [ -r "$list" ]; then read -r children < "$list"; else children="$(pgrep -P $$)"; fi || true
             sleep 1
         done
         for child in $children; do [ "$child" = "$BASHPID" ] || end_tree "$child"; done
-        for pause in 0.5 0.5 5 0; do
-            children="$(grep -slz "^KD_GUARD=$KD_GUARD\$" /proc/[0-9]*/environ | cut -d / -f 3)" || true
-            if [ "$pause" = 0 ]; then # a signal while it begins can leave Snakemake asleep for ever
-                for child in $children; do kill -KILL "$child" 2> /dev/null || true; done
-            fi
-            for child in $children; do end_tree "$child"; done
-            sleep "$pause"
+        for _ in 1 2 3; do
+            for child in $(guarded); do end_tree "$child"; done
+            sleep 0.5
         done
+        sleep 5
+        for child in $(guarded); do kill -KILL "$child" 2> /dev/null || true; done
     }
     watch 7>&- 8>&- 9>&- > /dev/null 2>&1 &
     disown

@@ -16,7 +16,6 @@ from kd_plugin.host import mends as host
 
 from ..support import command
 
-ROOT = Path(__file__).parents[2]
 Case = tuple[host.Indices, host.Indices, int, int, int]
 
 
@@ -93,7 +92,7 @@ def test_safe_loading_is_on_and_stays_on() -> None:
     assert not names & {"eval", "exec", "system", "getattr", "Popen"}
 
 
-def test_a_thread_that_loads_ahead_does_not_abort_the_end() -> None:
+def test_a_thread_that_loads_ahead_does_not_abort_the_end(tmp_path: Path) -> None:
     """One is inside torch all the time, one waits at a full queue."""
     code = """
 import torch, kd_plugin
@@ -110,5 +109,5 @@ class Batches:
 busy, full = BufferedIterator(10**9, Batches()), BufferedIterator(1, Batches())
 print(len(next(busy)), len(next(full)))
 """
-    done = command("python", "-c", code, cwd=ROOT)
+    done = command("python", "-c", code, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "50 50\n", "")

@@ -374,10 +374,11 @@ def test_what_runs_ends_with_the_script(number: int, tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
 
 
-def test_what_is_killed_at_once_leaves_nothing_running(tmp_path: Path) -> None:
-    """Before its guard has seen what it started."""
+@pytest.mark.parametrize("before", ["", "trap '' TERM; "])
+def test_what_is_killed_at_once_leaves_nothing_running(before: str, tmp_path: Path) -> None:
+    """Before its guard has seen what it started, and where that does not end by a signal."""
     script, pid = tmp_path / "script.sh", tmp_path / "pid"
-    started = 'child bash -c "echo \\$\\$ > pid; exec sleep 1000"'
+    started = f'child bash -c "{before}echo \\$\\$ > pid; exec sleep 1000"'
     script.write_text(f". {REPOSITORY}/scripts/common.sh; guard; sleep 0.3; {started}")
     run = subprocess.Popen(["bash", script], cwd=tmp_path)
     while not pid.exists() or not pid.read_text():
