@@ -7,7 +7,8 @@ of it, or cache a store.
 Then, --corpora or --stores with one for each teacher are merged into one of all of DATA, in its
 order. Each sentence is taught by a teacher whose training text (--trained-on) lacks its source; a
 teacher that saw what it teaches is refused. --path, the checkpoints, prove which corpus is whose,
-and say themselves what they were trained on.
+and say themselves what they were trained on. With --seen it is the other way round, to compare
+with: teacher I + 1 teaches OUTPUT/I/unseen (and teacher 0 the last), which it was trained on.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ def add_command(commands: Any) -> None:
     about = "data folders that the teachers were trained on, in their order"
     add("--trained-on", nargs="+", metavar="FOLDER", default=(), help=about)
     add("--path", nargs="+", metavar="CHECKPOINT", default=(), help="of the teachers, as a proof")
+    about = "merge what was said by the next teacher each time, which was trained on the sentence"
+    add("--seen", action="store_true", help=about)
     add("--output", required=True, type=Path, help="new folder, or of the corpus or store")
     add("--block-size", type=int, default=2000, help="sentences a block (default: %(default)s)")
 
@@ -49,10 +52,11 @@ def run(given: argparse.Namespace) -> None:
         found = " and ".join(f"--{name}" for name in what) or "none"
         raise InputError(f"give one of --folds, --corpora and --stores, not {found}")
     require_positive(given, "block_size")
-    from ..host.ranges import Range, require
+    from ..host.ranges import Range, require, spelled
 
     require("--folds", given.folds, Range(2, 1000))
-    for flag, values in (("--trained-on", given.trained_on), ("--path", given.path)):
+    for name in ("trained_on", "path", "seen"):
+        flag, values = spelled(name), getattr(given, name)
         if given.folds and values:
             raise InputError(f"{flag} is for merging, and --folds cuts; leave one of them out")
     from ..corpus.fold import cut
@@ -66,8 +70,5 @@ def run(given: argparse.Namespace) -> None:
         print(f"{given.output}: " + ", ".join(f"fold {n} {size}" for n, size in enumerate(sizes)))
         return
     merge, parts = (merge_corpora, given.corpora) if given.corpora else (merge_stores, given.stores)
-    print(
-        merge(
-            task, given.trained_on, parts, given.output, given.subset, given.path, given.block_size
-        )
-    )
+    how = (given.subset, given.path, given.block_size, given.seen)
+    print(merge(task, given.trained_on, parts, given.output, *how))

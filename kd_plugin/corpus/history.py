@@ -173,7 +173,7 @@ class _Chain:
         elif command == "fold":
             words = ["fairseq-kd", command, named.pop("data"), "--corpora", *inputs]
             words += ["--trained-on", *named.values()]
-            words += _flags({"block_size": settings["block_size"]})
+            words += _flags({**settings["flags"], "block_size": settings["block_size"]})
         else:
             words += [named.pop("data")] if command in DATA_FIRST and "data" in named else []
             words += _flags({**named, **settings["flags"], "block_size": settings["block_size"]})

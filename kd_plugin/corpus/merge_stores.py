@@ -1,4 +1,4 @@
-"""What K teachers believe of the sentences that they never saw becomes one store."""
+"""What K teachers believe, each of its share of the sentences, becomes one store."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ..stores.store import ENDING, Done, Store, entries_of, write_store
 from ..teachers.cache import read_pairs
 from ..teachers.stored import require_dictionaries
 from ..version import versions
+from .assignment import Assignment, require_teachers, trained_on
 from .derived import BLOCK_SIZE
-from .unseen import Unseen, require_teachers, trained_on
 
 # Settings that the stores share with the one that they become.
 KEPT = (
@@ -36,6 +36,7 @@ def merge_stores(
     subset: str = "train",
     teachers: Sequence[str] = (),
     block_size: int = BLOCK_SIZE,
+    seen: bool = False,
 ) -> str:
     """Write a store with each sentence's records from the teacher that never saw it.
 
@@ -71,20 +72,20 @@ def merge_stores(
                 )
     whose = [list(store.settings["teacher_sha256"]) for store in opened]
     require_teachers(teachers, whose, flags)
-    unseen = Unseen(task, pairs, folders, subset)
+    turns = Assignment(task, pairs, folders, subset, seen)
     whole = [
-        unseen.is_whole(fold, store.settings["source_sha256"], flags[fold])
+        turns.is_whole(fold, store.settings["source_sha256"], flags[fold])
         for fold, store in enumerate(opened)
     ]
-    sizes = np.bincount(unseen.fold, minlength=len(folders)).tolist()
+    sizes = np.bincount(turns.fold, minlength=len(folders)).tolist()
     settings = {
         **{key: opened[0].settings[key] for key in KEPT if key in opened[0].settings},
-        "subset": subset, "sentences": len(pairs), "source_sha256": unseen.source_sha256,
+        "subset": subset, "sentences": len(pairs), "source_sha256": turns.source_sha256,
         "target_sha256": fingerprint(pairs.tgt, pairs.tgt_sizes),
         "teacher_sha256": list(itertools.chain(*whose)),
         "folds": {
-            "sentences": sizes,
-            "teacher_sha256": whose, "trained_on_sha256": unseen.text_sha256,
+            "sentences": sizes, **({"seen": True} if seen else {}),
+            "teacher_sha256": whose, "trained_on_sha256": turns.text_sha256,
             "stores": [[manifest["sha256"] for _, manifest in store.shards] for store in opened],
         },
         "block_size": block_size, "versions": versions(torch), "shard": "0/1",
@@ -93,7 +94,7 @@ def merge_stores(
     path = shard_path(output, name, 0, 1, ENDING)
     if is_finished(path, settings):
         return f"{path} is complete: nothing to do"
-    read = _Records(pairs, opened, unseen, whole, flags)
+    read = _Records(pairs, opened, turns, whole, flags)
     write_store(path, settings, entries_of(pairs), block_size, read)
     return f"{path}: " + ", ".join(f"fold {n} {k}" for n, k in enumerate(sizes))
 
@@ -102,24 +103,24 @@ class _Records:
     """The records of each sentence, read from the store of its fold; see ``write_store``."""
 
     def __init__(
-        self, pairs: Any, stores: Sequence[Store], unseen: Unseen, whole: Sequence[bool],
+        self, pairs: Any, stores: Sequence[Store], turns: Assignment, whole: Sequence[bool],
         flags: Sequence[str],
     ):  # fmt: skip
-        self.pairs, self.stores, self.unseen = pairs, stores, unseen
+        self.pairs, self.stores, self.turns = pairs, stores, turns
         self.whole, self.flags = whole, flags
 
     def __call__(self, rows: range, done: Done) -> dict[int, NDArray[Any]]:
         found = {}
         for row in rows:
-            fold = int(self.unseen.fold[row])
+            fold = int(self.turns.fold[row])
             store = self.stores[fold]
-            own = row if self.whole[fold] else int(self.unseen.row[row])
+            own = row if self.whole[fold] else int(self.turns.row[row])
             if store.index["tokens"][own] == 0:
                 continue  # the teacher had no positions for it
             if not store.is_text(own, self.pairs.src[row], self.pairs.tgt[row]):
                 raise InputError(
                     f"{self.flags[fold]} was written from other targets: line {own + 1} of "
-                    f"{store.name} is not line {row + 1} of {self.unseen.subset}; cut the data "
+                    f"{store.name} is not line {row + 1} of {self.turns.subset}; cut the data "
                     "and write the stores again"
                 )
             found[row] = store.read(own)

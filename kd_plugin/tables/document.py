@@ -163,11 +163,13 @@ def provenance(table: Table) -> Grid:
         told += [(f"student {student.label}", student.flags | (student.noise or {}))]
     for corpus in table.corpora.values():
         rows.append([f"corpus {corpus.name}", "parts", ", ".join(corpus.parts), corpus.source])
+        rows += [[f"corpus {corpus.name}", "asked", "seen", corpus.source]] * corpus.seen
         told += [
             (f"corpus {corpus.name}", {**corpus.generate, **(corpus.filter or {})}),
             (f"corpus {corpus.name}", {**(corpus.select or {}), **corpus.pairs}),
         ]
     for store in table.stores.values():
+        rows += [[f"store {store.name}", "asked", "seen", store.source]] * store.seen
         told.append((f"store {store.name}", {**store.datastore, **store.flags}))
     for row in table.rows.values():
         made = [row.method or "no distillation", row.text or row.distilled or "", row.store or ""]

@@ -102,6 +102,8 @@ def parse_table(given: dict[str, Any], name: str, where: str) -> Table:
     _check_references(table, where)
     if table.teacher.folds:
         _check_folds(table, where)
+    else:
+        _check_no_folds(table, where)
     return table
 
 
@@ -185,6 +187,7 @@ def _corpus(name: str, given: Mapping[str, Any], source: str, where: str) -> Cor
         _optional(given, "select", source, where),
         tuple(given.get("parts", ["teacher"])),
         read_flags(given.get("pairs", {}), source, f"{where}.pairs"),
+        "asked" in given,
         source,
     )
 
@@ -198,7 +201,7 @@ def _store(name: str, given: Mapping[str, Any], source: str, where: str) -> Stor
         raise InputError(f"{where} must have cache, neighbours or datastore; give one")
     flags = read_flags(given[kinds[0]], source, f"{where}.{kinds[0]}")
     datastore = read_flags(given.get("datastore", {}), source, f"{where}.datastore")
-    return Store(name, kinds[0], flags, datastore, source)
+    return Store(name, kinds[0], flags, datastore, "asked" in given, source)
 
 
 def _row(
@@ -353,6 +356,17 @@ def _check_references(table: Table, where: str) -> None:
                 f"{where}: corpora.{corpus.name} has the part extra, of sources that have no "
                 "reference; say halves: true, which cuts the training set in two"
             )
+
+
+def _check_no_folds(table: Table, where: str) -> None:
+    """What one teacher cannot do."""
+    for what, blocks in (("corpora", table.corpora), ("stores", table.stores)):
+        for name, block in blocks.items():
+            if block.seen:
+                raise InputError(
+                    f"{where}: {what}.{name} says asked: seen, and the one teacher saw all; leave "
+                    "it out, or give teacher.folds"
+                )
 
 
 def _check_folds(table: Table, where: str) -> None:

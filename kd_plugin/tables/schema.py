@@ -90,12 +90,14 @@ CORPUS: dict[str, Rule] = {
         _is_parts,
     ),
     "pairs": MAPPING,
+    "asked": one_of("seen"),
     "from": TEXT,
 }
 STORE: dict[str, Rule] = {
     "cache": MAPPING,
     "datastore": MAPPING,
     "neighbours": MAPPING,
+    "asked": one_of("seen"),
     "from": TEXT,
 }
 ROW: dict[str, Rule] = {

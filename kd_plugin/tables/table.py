@@ -41,6 +41,7 @@ class Corpus:
     select: Flags | None
     parts: tuple[str, ...]
     pairs: Flags
+    seen: bool  # each of K teachers is asked about a fold that it was trained on
     source: str
 
 
@@ -52,6 +53,7 @@ class Store:
     kind: str
     flags: Flags
     datastore: Flags
+    seen: bool  # as of a corpus
     source: str
 
 

@@ -1,4 +1,4 @@
-"""What teachers make of a training set: one of all of it, or each of the fold that it never saw."""
+"""What teachers make of a training set: one of all of it, or each of K of one fold."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Lesson:
     flags: Flags
     title: str
     share: float
+    seen: bool = False  # of K teachers, each is asked about a fold that it was trained on
 
     def of(self, data: str, path: str, subsets: tuple[str, ...], output: str) -> Command:
         """The command line for a data folder and checkpoints."""
@@ -48,12 +49,14 @@ def taught(work: Work, teachers: Teachers, text: Text, lesson: Lesson) -> tuple[
     made = []
     seen, *others = lesson.subsets  # the others no teacher saw: all are asked
     parts = folds_of(work, text, len(teachers.models))
-    for fold, (model, (_, unseen)) in enumerate(zip(teachers.models, parts)):
+    for number, model in enumerate(teachers.models):
+        fold = (number - lesson.seen) % len(parts)
         title = f"{lesson.title}, fold {fold}"
-        made.append(_made(work, model, unseen, lesson, (seen,), title))
+        made.append(_made(work, model, parts[fold][1], lesson, (seen,), title))
     trained_on = [model.text.folder for model in teachers.models]
     merge = ("fairseq-kd", "fold", text.folder, "--trained-on", *trained_on)
     merge += (MERGE[lesson.command], *(folder for folder, _ in made))
+    merge += ("--seen",) if lesson.seen else ()
 
     def commands(own: str) -> list[Command]:
         output = f"{own}/{lesson.name}"

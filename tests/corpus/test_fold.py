@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 
 from kd_plugin.commands import cli
+from kd_plugin.corpus.assignment import Assignment
 from kd_plugin.corpus.records import find_corpus, read_corpus
+from kd_plugin.data.subset import read_sides
 from kd_plugin.files.blocks import BlockWriter
 from kd_plugin.stores.store import Store
 from kd_plugin.tasks import DistillationTask
 
 from .. import support
 from ..support import TINY, distillation, fairseq_train
+from . import made
 
 NAME = "train.xx-yy"
 SEARCH = ["--beam", 2, "--nbest", 2, "--max-len-b", 6, "--engine", "fairseq", "--cpu"]
@@ -169,6 +172,77 @@ def test_history_tells_the_merge(
     for line in commands:
         cli.main([str(places.get(word, word)) for word in line.split()[1:]])
     assert records(tmp_path / "corpus3") == records(output)
+
+
+def test_with_seen_the_next_teacher_says_it(
+    texts: Path, folds: Path, teachers: list[Path], whole: list[Path], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Each sentence by the teacher that was trained on it; and history's commands say so."""
+    asked = [folds / "1" / "unseen", folds / "0" / "unseen"]  # what each teacher has learnt
+    corpora = [generate(asked[i], teachers[i], tmp_path / f"said{i}") for i in (0, 1)]
+    said, gold = [records(folder) for folder in whole], pairs(texts)
+    for number, parts in enumerate((corpora, whole)):
+        output = tmp_path / f"merged{number}"
+        merged = records(fold(texts, output, *seen(folds), "--seen", "--corpora", *parts))
+        for row, record in enumerate(merged):
+            own = 1 - fold_of(gold[row][0], 2)
+            tokens = [one["tokens"] for one in said[own][row]["hypotheses"]]
+            assert [one["tokens"] for one in record["hypotheses"]] == tokens
+            assert record["fold"] == own
+    capsys.readouterr()
+    cli.main(["history", str(tmp_path / "merged0")])
+    last = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert "--seen" in last
+    cli.main(
+        ["history", str(fold(texts, tmp_path / "m", "--path", *teachers, "--corpora", *whole))]
+    )
+    assert "--seen" not in capsys.readouterr().out
+
+
+def test_with_seen_a_store_is_of_the_next_teacher(
+    texts: Path, folds: Path, teachers: list[Path], tmp_path: Path
+) -> None:
+    flags = ("--subset", "train", "--top-k", 5)
+    stores = [cache(texts, teachers[i], tmp_path / str(i), *flags) for i in (0, 1)]
+    output = fold(texts, tmp_path / "store", *seen(folds), "--seen", "--stores", *stores)
+    merged, parts = Store(output, NAME), [Store(folder, NAME) for folder in stores]
+    for row, (source, _) in enumerate(pairs(texts)):
+        assert np.array_equal(merged.read(row), parts[1 - fold_of(source, 2)].read(row))
+    assert merged.settings["folds"]["seen"] is True
+
+
+def test_with_seen_each_of_three_teaches_one_fold(texts: Path, tmp_path: Path) -> None:
+    output = fold(texts, tmp_path / "folds", "--folds", 3)
+    task = DistillationTask.of_data(str(texts))
+    folders = [str(output / str(number) / "seen") for number in range(3)]
+    found = Assignment(task, read_sides(task, str(texts), "train"), folders, "train", seen=True)
+    expected = [(fold_of(source, 3) + 1) % 3 for source, _ in pairs(texts)]
+    assert found.fold.tolist() == expected
+
+
+def test_with_seen_a_teacher_that_did_not_see_it_is_refused(
+    data: Path, texts: Path, folds: Path, corpora: list[Path], stores: list[Path], tmp_path: Path
+) -> None:
+    gold, out = pairs(texts), tmp_path / "out"
+    of_first = next(row for row, (source, _) in enumerate(gold) if fold_of(source, 2) == 0)
+    words = rf"that its teacher never saw: line {of_first + 1} of train .* is not in .*0/seen; name"
+    for flag, parts in (("--corpora", corpora), ("--stores", stores)):
+        with pytest.raises(SystemExit, match=f"{flag} {parts[0]} is of sentences {words}"):
+            fold(texts, out, *seen(folds), "--seen", flag, *parts)
+    other = support.binarise(tmp_path / "other" / "bin", {"train": [("w1", "W1")]}, data)
+    with pytest.raises(
+        SystemExit, match=r"line \d+ of .* has its turn, with --seen, in .*other/bin"
+    ):
+        fold(texts, out, "--trained-on", folds / "0" / "seen", other, "--seen",
+             "--corpora", *corpora)  # fmt: skip
+    foreign = tmp_path / "foreign"
+    made.write(foreign, data, made.records_of(data))
+    with pytest.raises(
+        SystemExit, match=r"neither of all 90 .* nor of the .*/1/seen lacks; ask its"
+    ):
+        fold(texts, out, *seen(folds), "--seen", "--corpora", foreign, foreign)
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("part", ["seen", "unseen"])
@@ -323,6 +397,7 @@ def test_stores_that_do_not_belong_together(
         (["--folds", 1], "--folds 1 is out of range; give 2 to 1,000"),
         (["--folds", 99], r"--folds 99: fold \d+ of the 90 sentences of train would be empty; giv"),
         (["--folds", 2, "--path", "T.pt"], "--path is for merging, and --folds cuts; leave one"),
+        (["--folds", 2, "--seen"], "--seen is for merging, and --folds cuts; leave one of them"),
         (["--folds", 2, "--subset", "dev"], "--subset dev: .* holds no dev set"),
         (["--corpora", "a", "b"], "--corpora: say for each what its teacher was trained on, with"),
         (["--corpora", "a", "b", "--trained-on", "c"], "--trained-on names 1 and --corpora 2; giv"),

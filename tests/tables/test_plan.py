@@ -188,6 +188,26 @@ def test_each_fold_is_taught_by_the_teacher_that_never_saw_it() -> None:
     assert len([run for run in found.runs if run.row == "teacher"]) == 1
 
 
+def test_asked_about_what_they_saw() -> None:
+    """As out of fold, but each teacher about the fold before, by a command that says so."""
+    rows = {"none": {}, "seq": {"text": "kd"}, "word": {"method": "word_kd", "store": "top"}}
+    stores = {"top": {"cache": {"--top-k": 8}, "asked": "seen"}}
+    found = plan(
+        teacher__folds=3, rows=rows, stores=stores, published=[], corpora__kd__asked="seen"
+    )
+    (folds,) = (step.folder for step in of_kind(found, "folds"))
+    teachers = [step for step in found.steps if step.title.startswith("teacher of fold")][:3]
+    paths = [f"{step.folder}/model/checkpoint_last.pt" for step in teachers]
+    for kind, merged in zip(("generate", "cache"), of_kind(found, "merge")):
+        asked = [step.commands[0] for step in of_kind(found, kind)]
+        assert [flag_of(command, "--path") for command in asked] == paths
+        assert [c[2] for c in asked] == [f"{folds}/folds/{fold}/unseen" for fold in (2, 0, 1)]
+        merge = merged.commands[0]
+        assert "--seen" in merge
+        assert [*merge[4:7]] == [step.commands[0][1] for step in teachers]
+        assert [*merge[8:11]] == [flag_of(command, "--output") for command in asked]
+
+
 def test_sources_without_reference() -> None:
     kd = {"generate": {"--beam": 5}, "parts": ["gold", "extra"]}
     found = plan(of=HALVES, halves=True, corpora__kd=kd)

@@ -1,4 +1,4 @@
-"""Who teaches which sentence: a teacher whose training text lacks its source, with the proof."""
+"""Which of K teachers teaches which sentence: one that never saw it, or one that did."""
 
 from __future__ import annotations
 
@@ -19,18 +19,25 @@ from .fold import UNSEEN, require_one_part, source_hashes
 from .origin import Step, origin_of
 
 
-class Unseen:
-    """Which of K teachers teaches each sentence: the first that was trained without its source."""
+class Assignment:
+    """Which of K teachers teaches each sentence: the first that was trained without its source.
 
-    def __init__(self, task: Any, pairs: Any, folders: Sequence[str], subset: str):
+    With ``seen`` it is the one after that (after the last, the first), which was trained on it. So
+    each teacher has as much to teach as without, and only what it knows of it differs.
+    """
+
+    def __init__(
+        self, task: Any, pairs: Any, folders: Sequence[str], subset: str, seen: bool = False
+    ):
         """Read the training text of the teachers: ``subset`` of each of ``folders``.
 
         Memory holds 8 bytes a sentence of the data and of one folder at a time.
 
         Raises:
-            InputError: every teacher was trained on a sentence; the first is named.
+            InputError: no teacher can teach a sentence; the first is named.
         """
         self.folders, self.subset, self.pairs = list(folders), subset, pairs
+        self.seen, self.data = seen, str(task.cfg.data)
         ours = source_hashes(pairs)
         self.saw: list[NDArray[np.bool_]] = []  # of each folder [n]
         self.text_sha256: list[str] = []
@@ -42,20 +49,35 @@ class Unseen:
             self.saw.append(np.isin(ours, source_hashes(theirs)))
             self.origins.append(origin_of(Path(folder), [theirs]))
             self.text_sha256 += self.origins[-1]["sources_sha256"]
-        saw_all = np.logical_and.reduce(self.saw)
-        if saw_all.any():
-            row = int(saw_all.argmax())
-            raise InputError(
-                f"line {row + 1} of {subset} in {task.cfg.data} ({self.text(row)}) stands in the "
-                f"training text of every teacher ({', '.join(self.folders)}), as {saw_all.sum()} "
-                "line(s) do; train each teacher on one folder that fairseq-kd fold --folds cut"
-            )
-        self.source_sha256 = fingerprint(pairs.src, pairs.src_sizes)
+        self._require_none(
+            np.logical_and.reduce(self.saw),
+            f"stands in the training text of every teacher ({', '.join(self.folders)})",
+        )
         self.fold = np.argmin(self.saw, 0)  # [n]: the first False
+        if seen:
+            self.fold = (self.fold + 1) % len(folders)
+            lacks = ~np.stack(self.saw)[self.fold, np.arange(len(pairs))]
+            named = self.folders[self.fold[lacks.argmax()]]
+            self._require_none(lacks, f"has its turn, with --seen, in {named}, which lacks it")
+        self.source_sha256 = fingerprint(pairs.src, pairs.src_sizes)
         self.row = np.empty(len(pairs), np.int64)  # of each sentence among those of its fold [n]
         for number in range(len(folders)):
             rows = self.rows(number)
             self.row[rows] = np.arange(len(rows))
+
+    def _require_none(self, rows: NDArray[np.bool_], what: str) -> None:
+        """Refuse sentences that no teacher can teach [n].
+
+        Raises:
+            InputError: there is one.
+        """
+        if rows.any():
+            row = int(rows.argmax())
+            raise InputError(
+                f"line {row + 1} of {self.subset} in {self.data} ({self.text(row)}) {what}, as "
+                f"{rows.sum()} line(s) do; train each teacher on one folder that fairseq-kd fold "
+                "--folds cut"
+            )
 
     def rows(self, fold: int) -> NDArray[np.int64]:
         """The sentences that teacher ``fold`` teaches."""
@@ -86,17 +108,20 @@ class Unseen:
         if source_sha256 == self.sources_sha256(fold):
             return False
         for other in range(len(self.folders)):
-            seen = self.rows(other)[self.saw[fold][self.rows(other)]]
-            if len(seen) and self.sources_sha256(other) == source_sha256:
+            wrong = self.rows(other)[self.saw[fold][self.rows(other)] != self.seen]
+            if len(wrong) and self.sources_sha256(other) == source_sha256:
+                what, where = ("never saw", "is not") if self.seen else ("saw", "stands")
                 raise InputError(
-                    f"{name} is of sentences that its teacher saw: line {seen[0] + 1} of "
-                    f"{self.subset} ({self.text(seen[0])}) stands in {self.folders[fold]}; name "
+                    f"{name} is of sentences that its teacher {what}: line {wrong[0] + 1} of "
+                    f"{self.subset} ({self.text(wrong[0])}) {where} in {self.folders[fold]}; name "
                     "what the teachers said in the order of the folders that they were trained on"
                 )
+        before = self.folders[fold - 1] if self.seen else self.folders[fold]
+        of = " of the fold before its own" if self.seen else ""
         raise InputError(
             f"{name} is neither of all {len(self.pairs)} sentences of {self.subset} nor of the "
-            f"{len(self.rows(fold))} that {self.folders[fold]} lacks; ask its teacher about DATA, "
-            f"or about the folder {UNSEEN} that fairseq-kd fold --folds wrote"
+            f"{len(self.rows(fold))} that {before} lacks; ask its teacher about DATA, or about the "
+            f"folder {UNSEEN}{of} that fairseq-kd fold --folds wrote"
         )
 
 
