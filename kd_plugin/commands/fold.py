@@ -59,6 +59,12 @@ def run(given: argparse.Namespace) -> None:
         flag, values = spelled(name), getattr(given, name)
         if given.folds and values:
             raise InputError(f"{flag} is for merging, and --folds cuts; leave one of them out")
+    parts = given.corpora or given.stores
+    if given.seen and len(parts) < 2:
+        raise InputError(
+            f"--seen with --{what[0]} of one teacher; it needs two or more, each trained on what "
+            "another one was not: name them, or leave it out"
+        )
     from ..corpus.fold import cut
     from ..corpus.merge import merge_corpora
     from ..corpus.merge_stores import merge_stores
@@ -69,6 +75,6 @@ def run(given: argparse.Namespace) -> None:
         sizes = cut(task, given.folds, given.output, given.subset)
         print(f"{given.output}: " + ", ".join(f"fold {n} {size}" for n, size in enumerate(sizes)))
         return
-    merge, parts = (merge_corpora, given.corpora) if given.corpora else (merge_stores, given.stores)
+    merge = merge_corpora if given.corpora else merge_stores
     how = (given.subset, given.path, given.block_size, given.seen)
     print(merge(task, given.trained_on, parts, given.output, *how))

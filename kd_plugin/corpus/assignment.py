@@ -110,18 +110,21 @@ class Assignment:
         for other in range(len(self.folders)):
             wrong = self.rows(other)[self.saw[fold][self.rows(other)] != self.seen]
             if len(wrong) and self.sources_sha256(other) == source_sha256:
-                what, where = ("never saw", "is not") if self.seen else ("saw", "stands")
+                what, where, way = "saw", "stands", "give --seen"
+                if self.seen:
+                    what, where, way = "never saw", "is not", "leave out --seen"
                 raise InputError(
                     f"{name} is of sentences that its teacher {what}: line {wrong[0] + 1} of "
-                    f"{self.subset} ({self.text(wrong[0])}) {where} in {self.folders[fold]}; name "
-                    "what the teachers said in the order of the folders that they were trained on"
+                    f"{self.subset} ({self.text(wrong[0])}) {where} in {self.folders[fold]}; if "
+                    f"all were asked about such, {way}; else give --path with the checkpoints, "
+                    "which proves whose is whose, and all in the order of the checkpoints"
                 )
-        before = self.folders[fold - 1] if self.seen else self.folders[fold]
-        of = " of the fold before its own" if self.seen else ""
+        lacking = self.folders[fold - self.seen]
+        named = ", named before its own," if self.seen else ""
         raise InputError(
             f"{name} is neither of all {len(self.pairs)} sentences of {self.subset} nor of the "
-            f"{len(self.rows(fold))} that {before} lacks; ask its teacher about DATA, or about the "
-            f"folder {UNSEEN}{of} that fairseq-kd fold --folds wrote"
+            f"{len(self.rows(fold))} that {lacking}{named} lacks; ask its teacher about DATA, or "
+            f"about the folder {UNSEEN} that fairseq-kd fold --folds wrote beside that"
         )
 
 

@@ -172,7 +172,8 @@ class _Chain:
             words += ["--cpu"] if settings.get("device") == "cpu" else []
         elif command == "fold":
             words = ["fairseq-kd", command, named.pop("data"), "--corpora", *inputs]
-            words += ["--trained-on", *named.values()]
+            numbers = range(1, len(named) + 1)  # a manifest has 10 before 2
+            words += ["--trained-on", *(named[f"trained_on{number}"] for number in numbers)]
             words += _flags({**settings["flags"], "block_size": settings["block_size"]})
         else:
             words += [named.pop("data")] if command in DATA_FIRST and "data" in named else []

@@ -222,11 +222,21 @@ def test_with_seen_each_of_three_teaches_one_fold(texts: Path, tmp_path: Path) -
 
 
 def test_with_seen_a_teacher_that_did_not_see_it_is_refused(
-    data: Path, texts: Path, folds: Path, corpora: list[Path], stores: list[Path], tmp_path: Path
+    data: Path,
+    texts: Path,
+    folds: Path,
+    teachers: list[Path],
+    corpora: list[Path],
+    stores: list[Path],
+    tmp_path: Path,
 ) -> None:
+    with pytest.raises(SystemExit, match=r"was not made with --path .* \(sha256\); give both"):
+        # the other order, which the message would have had tried
+        fold(texts, tmp_path / "out", "--path", *teachers, "--seen", "--corpora", *corpora[::-1])
     gold, out = pairs(texts), tmp_path / "out"
     of_first = next(row for row, (source, _) in enumerate(gold) if fold_of(source, 2) == 0)
-    words = rf"that its teacher never saw: line {of_first + 1} of train .* is not in .*0/seen; name"
+    line = rf"line {of_first + 1} of train .* is not in .*0/seen"
+    words = rf"that its teacher never saw: {line}; .* leave out --seen;"
     for flag, parts in (("--corpora", corpora), ("--stores", stores)):
         with pytest.raises(SystemExit, match=f"{flag} {parts[0]} is of sentences {words}"):
             fold(texts, out, *seen(folds), "--seen", flag, *parts)
@@ -239,10 +249,27 @@ def test_with_seen_a_teacher_that_did_not_see_it_is_refused(
     foreign = tmp_path / "foreign"
     made.write(foreign, data, made.records_of(data))
     with pytest.raises(
-        SystemExit, match=r"neither of all 90 .* nor of the .*/1/seen lacks; ask its"
+        SystemExit, match=r"neither of all 90 .* nor of the .*/1/seen, named before its own, lacks;"
     ):
         fold(texts, out, *seen(folds), "--seen", "--corpora", foreign, foreign)
     assert not out.exists()
+
+
+def test_history_of_eleven_folds(
+    texts: Path, teachers: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names of teachers' texts are in the order of the corpora, not in that of the alphabet."""
+    folders = fold(texts, tmp_path / "folds", "--folds", 11)
+    trained_on = [folders / str(number) / "seen" for number in range(11)]
+    said = generate(texts, teachers[0], tmp_path / "said")
+    flags = ["--trained-on", *trained_on, "--corpora", *[said] * 11]
+    output = fold(texts, tmp_path / "merged", *flags)
+    capsys.readouterr()
+    cli.main(["history", str(output)])
+    words = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    first = words.index("--trained-on") + 1
+    numbers = [Path(word).parent.name for word in words[first : first + 11]]
+    assert numbers == [str(number) for number in range(11)]
 
 
 @pytest.mark.parametrize("part", ["seen", "unseen"])
@@ -397,6 +424,7 @@ def test_stores_that_do_not_belong_together(
         (["--folds", 1], "--folds 1 is out of range; give 2 to 1,000"),
         (["--folds", 99], r"--folds 99: fold \d+ of the 90 sentences of train would be empty; giv"),
         (["--folds", 2, "--path", "T.pt"], "--path is for merging, and --folds cuts; leave one"),
+        (["--corpora", "a", "--seen"], "--seen with --corpora of one teacher; it needs two or mor"),
         (["--folds", 2, "--seen"], "--seen is for merging, and --folds cuts; leave one of them"),
         (["--folds", 2, "--subset", "dev"], "--subset dev: .* holds no dev set"),
         (["--corpora", "a", "b"], "--corpora: say for each what its teacher was trained on, with"),
