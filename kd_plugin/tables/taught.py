@@ -21,7 +21,7 @@ class Lesson:
     flags: Flags
     title: str
     share: float
-    seen: bool = False  # of K teachers, each is asked about a fold that it was trained on
+    seen: bool  # of K teachers, each is asked about a fold that it was trained on
 
     def of(self, data: str, path: str, subsets: tuple[str, ...], output: str) -> Command:
         """The command line for a data folder and checkpoints."""

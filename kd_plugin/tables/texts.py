@@ -147,7 +147,7 @@ def _hypotheses(
     what = f"{_named(recipe, base)} ({subset})"
     flags = recipe.generate | work.scale.flags.get("generate", {})
     title = f"teacher's text {what}"
-    lesson = Lesson("generate", "corpus", (subset,), flags, title, 40, recipe.seen)
+    lesson = Lesson("generate", "corpus", (subset,), flags, title, share=40, seen=recipe.seen)
     _, step = taught(work, teachers, base, lesson)
     for name, chosen in (("filter", recipe.filter), ("select", recipe.select)):
         if chosen is not None:

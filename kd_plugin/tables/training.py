@@ -79,7 +79,8 @@ def store(work: Work, teachers: Teachers, wanted: Store, text: Text) -> tuple[st
     kind = "cache" if wanted.kind == "cache" else "datastore"
     flags = wanted.datastore if wanted.kind == "neighbours" else wanted.flags
     told = f"{wanted.name} ({text.step.title})"
-    lesson = Lesson(kind, kind, subsets, flags, f"{kind} {told}", 20, wanted.seen)
+    title = f"{kind} {told}"
+    lesson = Lesson(kind, kind, subsets, flags, title, share=20, seen=wanted.seen)
     folder, step = taught(work, teachers, text, lesson)
     if wanted.kind != "neighbours":
         return folder, step

@@ -176,7 +176,7 @@ def test_history_tells_the_merge(
 
 def test_with_seen_the_next_teacher_says_it(
     texts: Path, folds: Path, teachers: list[Path], whole: list[Path], tmp_path: Path,
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """Each sentence by the teacher that was trained on it; and history's commands say so."""
     asked = [folds / "1" / "unseen", folds / "0" / "unseen"]  # what each teacher has learnt
