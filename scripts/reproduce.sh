@@ -10,6 +10,8 @@
 #   --data     another data set than the table's: a name of configs/data, or a YAML file
 #   --from     folder of the raw files; --download fetches them where they are public
 #   --scale    smoke (minutes on the toy), small (hours on a CPU), paper (default: paper)
+#   --rows     these alone: ROW or STUDENT/ROW, with commas between them. The baseline, and what gates and
+#              other rows stand on, come with them
 #   --seeds    students of each kind (default: what the scale says)
 #   --teacher, --student, --checkpoint-rule  other models, another rule for their checkpoints, than the
 #              table's: names of configs/models or files; last, average:K or best-bleu
@@ -37,7 +39,7 @@ plan_flags=() engine=()
 shift
 while [ "$#" -gt 0 ]; do
     case "$1" in
-        --data | --from | --scale | --seeds | --teacher | --student | --checkpoint-rule)
+        --data | --from | --scale | --rows | --seeds | --teacher | --student | --checkpoint-rule)
             plan_flags+=("$1" "$(need "$@")")
             ;;
         --profile) profile="$(need "$@")" ;;

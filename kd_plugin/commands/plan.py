@@ -22,7 +22,7 @@ from .flags import declare, require_positive
 EXAMPLE = """  fairseq-kd plan toy --scale smoke --output reproduced
   fairseq-kd plan mine.yaml --data mine-data.yaml --from corpus --list"""
 SCALES = ("smoke", "small", "paper")
-CHANGES = ("teacher", "student", "checkpoint")
+CHANGES = ("teacher", "student", "checkpoint", "rows")
 
 
 def add_command(commands: Any) -> None:
@@ -35,6 +35,12 @@ def add_command(commands: Any) -> None:
     add("--from", dest="origin", metavar="FOLDER", help="folder with the raw files")
     add("--download", action="store_true", help="fetch them, where the data set is public")
     add("--scale", choices=SCALES, default="paper", help="(default: %(default)s)")
+    add(
+        "--rows",
+        metavar="NAMES",
+        help="of these rows alone: ROW or STUDENT/ROW, with commas between them; the baseline, and "
+        "what gates and other rows stand on, come with them (default: all)",
+    )
     add("--seeds", type=int, metavar="N", help="students of each kind (default: the scale's)")
     named = "a name of configs/models, or a file (default: what table and scale say)"
     add("--teacher", metavar="MODEL", help=f"of the teacher: {named}")
@@ -63,6 +69,7 @@ def run(given: argparse.Namespace) -> None:
     from ..tables.ledger import append
     from ..tables.locate import find_data, find_models, find_scale, find_table
     from ..tables.parsing import check
+    from ..tables.part import part_of
     from ..tables.plan import compile_table
     from ..tables.progress import look_at_all
     from ..tables.steps import DONE
@@ -72,8 +79,9 @@ def run(given: argparse.Namespace) -> None:
     if given.output is None and not given.list:
         raise InputError("--output is not given; name a folder, or print the commands with --list")
     table, path = find_table(given.table)
-    changes = {name: getattr(given, name) for name in CHANGES if getattr(given, name)}
+    changes = {name: getattr(given, name) for name in CHANGES if getattr(given, name) is not None}
     scale = find_scale(table, given.scale, changes)
+    table = part_of(table, scale, given.rows)
     name = given.data or scale.data or table.data
     data = find_data(table, name, given.origin, given.download, path.parent)
     models = find_models(table, scale, path.parent)

@@ -187,12 +187,17 @@ def _scaled(view: View, scale: Scale) -> list[Block]:
     rows = [
         [what, name, str(value)]
         for what, name, value in (
+            ("rows", "", view.plan["changes"].get("rows")),
             ("data", "", None if view.plan["data"] == view.table.data else view.plan["data"]),
             ("data", "training pairs", scale.train_pairs),
             ("data", "pairs of every set", scale.limit),
             ("checkpoint", "", scale.checkpoint),
             *((f"every {who}", "model", model) for who, model in scale.models.items()),
-            *((f"student {who}", "model", model) for who, model in scale.students.items()),
+            *(
+                (f"student {who}", "model", model)
+                for who, model in scale.students.items()
+                if who in view.table.students
+            ),
         )
         if value is not None
     ]

@@ -64,12 +64,14 @@ def find_scale(table: Table, name: str, changes: Mapping[str, str] | None = None
     Args:
         table: checked.
         name: of the scale.
-        changes: those of a call: model files of ``teacher`` and ``student``, ``checkpoint``.
+        changes: those of a call: model files of ``teacher`` and ``student``, ``checkpoint``; others
+            are not of a scale.
     """
     path = CONFIGS / "scales" / f"{name}.yaml"
     scale = read_scale(path, name, table.scales.get(name, {}), f"{table.name}: scales.{name}")
-    models = dict(changes or {})
-    checkpoint = models.pop("checkpoint", scale.checkpoint)
+    changes = changes or {}
+    models = {who: changes[who] for who in ("teacher", "student") if who in changes}
+    checkpoint = changes.get("checkpoint", scale.checkpoint)
     students = {who: models.get("student", model) for who, model in scale.students.items()}
     return dataclasses.replace(
         scale, checkpoint=checkpoint, models=scale.models | models, students=students

@@ -10,6 +10,7 @@ from .blocks import Picture
 from .document import document
 from .locate import find_scale
 from .page import html
+from .part import part_of
 from .plots import pictures
 from .progress import read_plan
 from .read import read_table
@@ -32,9 +33,10 @@ def write_report(plan_file: Path, output: Path, shuffles: int) -> Path:
         InputError: the plan or its table is damaged, or the folder cannot be written.
     """
     plan = read_plan(plan_file)
-    table = read_table(Path(plan["file"]))
+    whole = read_table(Path(plan["file"]))
+    scale = find_scale(whole, plan["scale"], plan["changes"])
+    table = part_of(whole, scale, plan["changes"].get("rows"))
     found = view(table, plan, plan_file.resolve().parent.parent, shuffles)
-    scale = find_scale(table, plan["scale"], plan["changes"])
     blocks = document(found, scale, pictures(found))
     files = {
         "table.md": markdown(blocks),
