@@ -66,6 +66,7 @@ def _student(view: View, student: str) -> list[Block]:
     lines = view.lines[student]
     blocks.append(scores(view, lines))
     blocks += [Text(f"{line.why}.") for line in lines if line.why]
+    blocks += [Text(said) for said in _trained_again(view, student)]
     blocks += [*origlang(view, lines), *measures(lines), *passing(view, lines)]
     for decoding in table.decoding:
         scored = view.scored.get((student, decoding))
@@ -84,6 +85,34 @@ def _student(view: View, student: str) -> list[Block]:
         blocks += [Text(line) for line in (*_other_seeds(view, student), *told) if line]
         blocks.append(Code([f"{name}|{text}" for name, text in first.signatures.items()]))
     return blocks
+
+
+def _trained_again(view: View, student: str) -> Iterator[str]:
+    """Which models came out otherwise when they were trained again, and who learnt from which."""
+    decoding = next(iter(view.table.decoding))
+    for line in view.lines[student]:
+        for now in line.entries:
+            before = [entry for entry in line.earlier if entry["seed"] == now["seed"]]
+            if not before:
+                continue
+            scores = [rounded(entry["scores"][decoding]["BLEU"]) for entry in (*before, now)]
+            told = (
+                f"{line.label}, seed {now['seed']}: trained again, as on another machine, with "
+                f"another result: {', '.join(scores)} BLEU ({decoding}); the last counts."
+            )
+            taught = [] if line.student else list(_taught_since(view, student, now["finished"]))
+            yield told + (f" Of the last learnt {', '.join(taught)}." if taught else "")
+
+
+def _taught_since(view: View, student: str, time: str) -> Iterator[str]:
+    """The rows and seeds of a student of the teacher that were recorded after a time."""
+    for line in view.lines[student]:
+        row = view.table.rows.get(line.row)
+        if row is None or not (row.method or row.text or row.distilled):
+            continue
+        seeds = [str(entry["seed"]) for entry in line.entries if entry["finished"] > time]
+        if seeds:
+            yield f"{line.label} (seed{'s' * (len(seeds) > 1)} {', '.join(seeds)})"
 
 
 def _other_seeds(view: View, student: str) -> Iterator[str]:

@@ -57,11 +57,13 @@ def _cells(table: Table, there: Collection[str], name: str) -> Iterator[tuple[st
     row = table.rows.get(last)
     if row is None:
         known = ", ".join(name for name, row in table.rows.items() if row.later is None)
-        raise InputError(f"--rows {name}: table {table.name} has the rows {known}; name some of them")
+        raise InputError(
+            f"--rows {name}: table {table.name} has the rows {known}; name some of them"
+        )
     if row.later is not None:
         raise InputError(f"--rows {name}: this row {row.later}; leave it out")
     students = [student for student in row.students if student in there]
-    if slash and wanted not in students or not students:
+    if (slash and wanted not in students) or not students:
         known = ", ".join(f"{student}/{last}" for student in students) or "no student with this row"
         raise InputError(f"--rows {name}: here table {table.name} has {known}; name what it has")
     for student in [wanted] if slash else students:

@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class Line:
     label: str
     wanted: int  # runs
     entries: list[Entry] = field(default_factory=list)  # of finished runs, by seed
+    earlier: list[Entry] = field(default_factory=list)  # of the same model, with other translations
     scores: dict[str, dict[str, Score]] = field(default_factory=dict)  # by decoding, by metric
     by_origlang: dict[str, dict[str, Score]] = field(default_factory=dict)  # of the main decoding
     hours: list[float] = field(default_factory=list)  # of finished runs, with what they share
@@ -212,6 +214,8 @@ def _look_up(
     own = [entry for entry in entries if entry["model"] == model]
     if own:
         line.entries.append(own[-1])
+        text = "translations"
+        line.earlier += [one for one, after in pairwise(own) if one[text] != after[text]]
         return
     for step in run["steps"]:
         state = look(folder / step)

@@ -21,7 +21,9 @@ GATED = {
     "gates": {"doubled": "twice", "gain": 0.5},
     "students__small__flags": {"--max-update": 10},
     "rows__twice": {"longer": 2, "students": ["small"], "seeds": 1},
-    "curves": [{"title": "Size", "axis": "M", "at": {"small": 2, "tiny": 1}, "rows": ["seq", "none"]}],
+    "curves": [
+        {"title": "Size", "axis": "M", "at": {"small": 2, "tiny": 1}, "rows": ["seq", "none"]}
+    ],
 }  # fmt: skip
 
 

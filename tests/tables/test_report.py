@@ -6,6 +6,7 @@ import csv
 import io
 import random
 import re
+import shutil
 import statistics
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -20,7 +21,7 @@ from kd_plugin.commands import cli
 from kd_plugin.files.whole import to_json
 from kd_plugin.tables.blocks import Grid, Text
 from kd_plugin.tables.document import BUDGET, document, provenance
-from kd_plugin.tables.ledger import append, keep
+from kd_plugin.tables.ledger import append, keep, read_ledger
 from kd_plugin.tables.page import html
 from kd_plugin.tables.plots import pictures
 from kd_plugin.tables.progress import read_plan
@@ -115,6 +116,41 @@ def test_the_numbers_are_sacrebleus(found: View) -> None:
                 expected_difference = statistics.mean(expected) - statistics.mean(base)
                 assert score.difference == pytest.approx(expected_difference)
                 assert score.paired is not None  # all of tiny's rows have seeds 1 and 2, or one
+
+
+def test_a_teacher_that_came_out_otherwise_is_told(found: View) -> None:
+    """Trained again on another machine: who learnt from which is no secret."""
+    assert "trained again" not in markdown(document(found, SCALE))
+    line = found.line("tiny", "teacher")
+    (own,) = line.entries
+    word, other = found.line("tiny", "word"), {"beam5": {"BLEU": 33.1, "chrF": 50.0}}
+    again = replace(
+        line,
+        entries=[{**own, "finished": "2026-01-02"}],
+        earlier=[{**own, "translations": {}, "scores": other}],
+    )
+    late = replace(word, entries=[word.entries[0], {**word.entries[1], "finished": "2026-01-03"}])
+    lines = [{"teacher": again, "word": late}.get(one.row, one) for one in found.lines["tiny"]]
+    told = markdown(document(replace(found, lines={**found.lines, "tiny": lines}), SCALE))
+    score = own["scores"]["beam5"]["BLEU"]
+    assert (
+        "teacher, seed 1: trained again, as on another machine, with another result: 33.10, "
+        f"{score:.2f} BLEU (beam5); the last counts. Of the last learnt word (seed 2)." in told
+    )
+
+
+def test_only_other_translations_are_another_result(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "own")
+    path = tmp_path / "own" / "made.paper.de-en" / "plan.json"
+    teacher = next(e for e in read_ledger(folder) if e["row"] == "teacher")
+    table, plan_of_it = parse_table(mapping(curves=[CURVE]), "made", "made.yaml"), read_plan(path)
+    for more, earlier in (
+        ({"training": teacher["training"] | {"seconds": 9.0}}, 0),
+        ({"translations": dict.fromkeys(("beam5", "greedy"), teacher["references"])}, 1),
+    ):
+        append(tmp_path / "own", {**teacher, **more})
+        line = view(table, plan_of_it, tmp_path / "own", 1000).line("tiny", "teacher")
+        assert len(line.earlier) == earlier
 
 
 def test_differences_are_of_the_seeds_that_both_have(found: View) -> None:
