@@ -65,7 +65,9 @@ def rest_of(plan: Plan, table: Table, tell: bool, folder: Path, done: Collection
         wanted = [
             r.record for r in plan.runs if r.record not in known and closed.isdisjoint(r.steps)
         ]
-        wanted += [gate for gate in plan.gates.values() if gate not in told]
+        wanted += [
+            of[-1] for of in plan.gates.values() if of[-1] not in told and closed.isdisjoint(of)
+        ]
         left = _behind(wanted, steps, {*done, *told})
         again = [r.record for r in plan.runs if r.record in known and r.trained in left]
         if not again:
@@ -126,24 +128,28 @@ def _taken(cell: Mapping[str, Any], record: Step, line: Entry) -> Entry:
 def _gates(
     plan: Plan, table: Table, known: Runs, done: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    """What gates say whose numbers the ledger has."""
+    """What gates say whose numbers the ledger has: of a student's the last for which it has."""
     runs = {(run.student, run.row, run.seed): known.get(run.record) for run in plan.runs}
-    for student, gate in plan.gates.items():
+    for student, of_student in plan.gates.items():
         assert table.gates is not None
-        found = None if gate in done else _found(table, table.gates, student, runs)
-        if found is not None:
-            bounds = table.gates.gain, table.gates.teacher or 0, table.gates.memorised or 0
-            yield gate, summary(list(gates(found, *bounds)))
+        for gate in reversed(of_student):
+            if gate in done:
+                break
+            found = _found(table, table.gates, student, runs, first=gate != of_student[-1])
+            if found is not None:
+                bounds = table.gates.gain, table.gates.teacher or 0, table.gates.memorised or 0
+                yield gate, summary(list(gates(found, *bounds)))
+                break
 
 
 def _found(
-    table: Table, wanted: Gates, student: str, runs: Mapping[Cell, Entry | None]
+    table: Table, wanted: Gates, student: str, runs: Mapping[Cell, Entry | None], first: bool
 ) -> Found | None:
     """The numbers of a student's gate; None where one is missing."""
     baseline = runs.get((student, table.baseline, 1))
     teacher = runs["", TEACHER, table.teacher.seed]
     numbers: dict[str, float | None] = {"baseline": _bleu(table, baseline)}
-    if wanted.doubled and student in table.rows[wanted.doubled].students:
+    if wanted.doubled and student in table.rows[wanted.doubled].students and not first:
         numbers["doubled"] = _bleu(table, runs.get((student, wanted.doubled, 1)))
     if wanted.teacher is not None:
         numbers["teacher"] = _bleu(table, teacher)

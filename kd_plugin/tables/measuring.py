@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from . import training
 from .flags import Flags, words
-from .steps import GATE, ROOT, Command, Step
+from .steps import FIRST, GATE, ROOT, Command, Step
 from .table import Row
 from .work import Teachers, Text, Trained, Work
 
@@ -167,9 +167,12 @@ def text(work: Work, gold: Text, teachers: Teachers, cell: Cell) -> Step:
     )
 
 
-def gate(work: Work, gold: Text, teachers: Teachers, baseline: Cell, doubled: Cell | None) -> Step:
-    """What must hold before other students like the baseline's are trained."""
-    wanted, first = work.table.gates, next(iter(work.table.decoding))
+def gate(
+    work: Work, gold: Text, teachers: Teachers, baseline: Cell, doubled: Cell | None,
+    first: bool = False,
+) -> Step:  # fmt: skip
+    """What must hold before other students like the baseline's are trained; ``first``: of two."""
+    wanted, main = work.table.gates, next(iter(work.table.decoding))
     assert wanted is not None
     texts = {"baseline": baseline}
     if doubled is not None:
@@ -179,7 +182,7 @@ def gate(work: Work, gold: Text, teachers: Teachers, baseline: Cell, doubled: Ce
     steps = {name: translate(work, gold, cell) for name, cell in texts.items()}
     flags = ["--references", f"{work.prepared.folder}/references"]
     for name, step in steps.items():
-        flags += [f"--{name}", f"{step.folder}/{first}"]
+        flags += [f"--{name}", f"{step.folder}/{main}"]
     if wanted.memorised is not None:
         on_gold = replace(baseline, trained=replace(baseline.trained, text=gold))
         for name, made in (("train", fit), ("valid", agreement)):
@@ -192,7 +195,7 @@ def gate(work: Work, gold: Text, teachers: Teachers, baseline: Cell, doubled: Ce
     flags += ["--tell"] if work.scale.gates_tell else []
     return work.add(
         GATE,
-        f"gates of {work.table.students[baseline.student].label}",
+        FIRST * first + f"gates of {work.table.students[baseline.student].label}",
         lambda own: [
             ("fairseq-kd", "gate", *flags, "--told", f"{own}/told", "--json", f"{own}/gate.json")
         ],

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ class Plan:
     seeds: int
     steps: tuple[Step, ...]
     runs: tuple[Run, ...]
-    gates: Mapping[str, str]  # their steps' folders by student
+    gates: Mapping[str, tuple[str, ...]]  # their steps' folders by student, in order
     told: Mapping[str, Told] = field(default_factory=dict)  # gates that are no step, by folder
 
     def everything(self) -> dict[str, Any]:
@@ -113,9 +113,9 @@ def compile_table(
         runs.append(Run(cell.student, cell.row, cell.seed, step.folder, own, steps, needed))
 
     run(Cell("", TEACHER, table.teacher.seed, teachers.models[0], None))
-    gates: dict[str, str] = {}
+    gates: dict[str, tuple[str, ...]] = {}
     for name in work.students if table.gates else ():
-        gates[name] = _gate(work, gold, teachers, name)
+        gates[name] = tuple(_gates(work, gold, teachers, name))
     for seed in range(1, count + 1):
         for row in table.rows.values():
             if row.later is not None or seed > (row.seeds or seed):
@@ -123,7 +123,7 @@ def compile_table(
             for name in row.students:
                 if name not in work.students:
                     continue
-                work.gate = gates.get(name)
+                work.gate = gates[name][-1] if gates else None
                 trained = training.train(work, gold, teachers, row, table.students[name], seed)
                 work.gate = None
                 run(Cell(name, row.name, seed, trained, row))
@@ -131,15 +131,26 @@ def compile_table(
     return Plan(table.name, scale.name, data.name, count, steps, tuple(runs), gates)
 
 
-def _gate(work: Work, gold: Text, teachers: Teachers, student: str) -> str:
-    """The folder of the step behind which a student's rows stand."""
-    table, cells = work.table, dict[str, Cell]()
-    doubled = table.gates.doubled if table.gates else None
-    if doubled and student not in table.rows[doubled].students:
-        doubled = None
-    for name in filter(None, (table.baseline, doubled)):
+def _gates(work: Work, gold: Text, teachers: Teachers, student: str) -> Iterator[str]:
+    """The folders of the steps behind which a student's rows stand, the last behind the others.
+
+    What the teacher decides is asked before the baseline is trained with twice its updates.
+    """
+    table = work.table
+    assert table.gates is not None
+
+    def cell(name: str) -> Cell:
         row = table.rows[name]
-        trained = training.train(work, gold, teachers, row, table.students[student], 1)
-        cells[name] = Cell(student, name, 1, trained, row)
-    twice = cells[doubled] if doubled else None
-    return measuring.gate(work, gold, teachers, cells[table.baseline], twice).folder
+        return Cell(student, name, 1, training.train(work, gold, teachers, row, of, 1), row)
+
+    of, doubled = table.students[student], table.gates.doubled
+    baseline = cell(table.baseline)
+    if not doubled or student not in table.rows[doubled].students:
+        yield measuring.gate(work, gold, teachers, baseline, None).folder
+        return
+    if table.gates.teacher is not None or table.gates.memorised is not None:
+        work.gate = measuring.gate(work, gold, teachers, baseline, None, first=True).folder
+        yield work.gate
+    twice = cell(doubled)
+    work.gate = None
+    yield measuring.gate(work, gold, teachers, baseline, twice).folder

@@ -16,6 +16,7 @@ from typing import Any
 ROOT = "$ROOT"  # begins names of files of the repository; scripts/step.sh says where it is
 DONE = "complete"  # the file of a folder whose step is done, with the seconds that it took
 GATE = "gate"  # the kind of step that opens or closes the rows behind it
+FIRST = "first "  # begins the title of the gate of a student that has another behind it
 NO_MODEL = frozenset(
     ("data", "halves", "folds", "noise", "filter", "select", "text", "describe", GATE,
      "record")

@@ -18,7 +18,7 @@ from .ledger import CELL, Entry, kept, read_ledger
 from .measures import FACTS
 from .plan import TEACHER
 from .progress import FAILED, look
-from .steps import GATE, kind_of
+from .steps import FIRST, GATE, kind_of
 from .table import Published, Table
 
 SHUFFLES = 10_000
@@ -171,12 +171,17 @@ def view(table: Table, plan: Mapping[str, Any], folder: Path, shuffles: int = SH
                 found = _score(table, of_student, decoding, folder, Path(scratch), shuffles)
                 if found is not None:
                     scored[student, decoding] = found
-    told = {one["title"]: one["line"] for one in plan["told"].values()} | {
-        step["title"]: state.said.rpartition("error: ")[2]
+    return View(table, plan, lines, scored, _told(plan, folder))
+
+
+def _told(plan: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """What each student's gate says; of two the last, which says what the first does and more."""
+    said = {
+        step["title"].removeprefix(FIRST): state.said.rpartition("error: ")[2]
         for step in plan["steps"]
         if kind_of(step["folder"]) == GATE and (state := look(folder / step["folder"])).said
     }
-    return View(table, plan, lines, scored, told)
+    return said | {one["title"].removeprefix(FIRST): one["line"] for one in plan["told"].values()}
 
 
 def _lines(table: Table, plan: Mapping[str, Any], folder: Path) -> dict[str, list[Line]]:

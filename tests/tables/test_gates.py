@@ -123,12 +123,18 @@ def behind(made: Plan, folder: str) -> set[str]:
 
 def test_rows_stand_behind_the_gate() -> None:
     made = plan(**ONLY)
-    (step,) = (step for step in made.steps if step.kind == "gate")
+    first, step = (step for step in made.steps if step.kind == "gate")
     titles = {s.title: s for s in made.steps if s.folder in behind(made, step.folder)}
     free = {"teacher", "none, small, seed 1", "twice, small, seed 1"}
     trainings = {s.title.removesuffix(": training"): s for s in made.steps if s.kind == "train"}
     assert {name for name in trainings if f"{name}: training" not in titles} == free
     assert {"teacher's text kd (train)", "cache top (data: de-en)"} <= {*titles}
+    assert "twice, small, seed 1: training" in {  # it is dear, and in vain with such a teacher
+        s.title for s in made.steps if s.folder in behind(made, first.folder)}  # fmt: skip
+    assert "--doubled" not in first.commands[0]
+    assert {"--teacher", "--train", "--valid"} <= {*first.commands[0]} & {*step.commands[0]}
+    alone = plan(**{**ONLY, "gates": {"doubled": "twice", "gain": 0.5}})
+    assert [s.title for s in alone.steps if s.kind == "gate"] == ["gates of small"]
     assert step.commands[0][:2] == ("fairseq-kd", "gate")
     assert "--tell" not in step.commands[0]
     plain = plan(rows=ROWS, published=[], students=ONLY["students"])
@@ -139,7 +145,8 @@ def test_rows_stand_behind_the_gate() -> None:
 def test_each_student_has_its_own_gate() -> None:
     made = plan(**GATED)
     gates = {s.title: s.folder for s in made.steps if s.kind == "gate"}
-    assert [*gates] == ["gates of small", "gates of tiny"]
+    assert {*gates} == {"gates of small", "gates of tiny", "first gates of small",
+                        "first gates of tiny"}  # fmt: skip
     waits = {s.title for s in made.steps if s.folder in behind(made, gates["gates of tiny"])}
     assert "word, tiny, seed 1: training" in waits
     assert "word, small, seed 1: training" not in waits
@@ -164,9 +171,29 @@ def test_bad_gates(changes: dict[str, Any], words: str) -> None:
         parse_table(mapping(**{**GATED, **changes}), "made", "made.yaml")
 
 
+def test_behind_a_closed_first_gate_nothing_is_doubled(tmp_path: Path) -> None:
+    made = plan(**ONLY)
+    first, last = (tmp_path / step.folder for step in made.steps if step.kind == "gate")
+    path = made.write(tmp_path, Path("made.yaml"), {})
+    table = parse_table(mapping(**ONLY), "made", "made.yaml")
+    (first / "began").touch()
+    (first / "failed").write_text("error: gate closed: a bad teacher\n")
+    found = view(table, read_plan(path), tmp_path)
+    assert found.told == {"gates of small": "gate closed: a bad teacher"}
+    assert {line.row: line.state for line in found.lines["small"]} == {
+        **dict.fromkeys(("none", "word", "seq", "twice"), "not run"), "teacher": "unfinished"
+    }  # fmt: skip
+    for folder, said in ((first, "gate open: a good teacher"), (last, "gate open: all good")):
+        (folder / "complete").write_text("2\n")
+        (folder / "told").write_text(said)
+        now = view(table, read_plan(path), tmp_path)
+        assert now.told == {"gates of small": said}  # the last says what the first does, and more
+        assert now.line("small", "twice").state == "unfinished"
+
+
 def test_a_page_says_why_rows_are_not_run(tmp_path: Path) -> None:
     made = plan(**ONLY)
-    (step,) = (step for step in made.steps if step.kind == "gate")
+    _, step = (step for step in made.steps if step.kind == "gate")
     folder = tmp_path / step.folder
     folder.mkdir(parents=True)
     (folder / "began").touch()

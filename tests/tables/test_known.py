@@ -186,6 +186,28 @@ def test_behind_a_gate_that_the_ledger_closes_nothing_is_left(tmp_path: Path) ->
     assert view(table, read_plan(path), tmp_path).line("small", "word").state == "unfinished"
 
 
+@pytest.mark.parametrize(("bleu", "closed"), [(29.0, True), (20.0, False)])
+def test_the_first_gate_needs_no_doubled_updates(bleu: float, closed: bool, tmp_path: Path) -> None:
+    made = plan(**ONLY)
+    for run in made.runs:
+        if run.row in ("none", "teacher") and run.seed == 1:
+            score = {"BLEU": bleu if run.student else 30.0, "chrF": 40.0}
+            scores = dict.fromkeys(("beam5", "greedy"), score)
+            append(tmp_path, line_of(made, run, tmp_path, scores=scores))
+    found = rest(made, tmp_path)
+    (told,) = found.plan.told.values()
+    assert (told.title, told.closed) == ("first gates of small", closed)
+    assert ("twice, small, seed 1: training" not in titles(found)) == closed
+    assert ("gates of small" not in titles(found)) == closed
+    assert "first gates of small" not in titles(found)
+    page = view(
+        parse_table(mapping(**ONLY), "made", "made.yaml"),
+        read_plan(found.plan.write(tmp_path, Path("made.yaml"), {})), tmp_path,
+    )  # fmt: skip
+    assert f"the teacher is +{30 - bleu:.2f} BLEU above" in page.told["gates of small"]
+    assert page.line("small", "twice").state == ("not run" if closed else "unfinished")
+
+
 def test_the_command_goes_on_from_a_ledger(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
