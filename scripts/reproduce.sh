@@ -2,8 +2,8 @@
 # A paper's table, from raw text to a page: Snakemake runs the steps that fairseq-kd plan writes.
 #
 # usage: ./scripts/reproduce.sh TABLE [--data NAME] [--from FOLDER | --download] [--scale SCALE]
-#                               [--seeds N] [--teacher MODEL] [--student MODEL] [--checkpoint-rule RULE]
-#                               [--profile NAME] [--cores N] [--per-gpu N] [--minutes N]
+#                               [--rows NAMES] [--seeds N] [--teacher MODEL] [--student MODEL]
+#                               [--checkpoint-rule RULE] [--profile NAME] [--cores N] [--per-gpu N] [--minutes N]
 #                               [--output FOLDER] [--dry-run]
 #
 #   TABLE      a name of configs/tables, or a YAML file of your own (docs/tables.md)

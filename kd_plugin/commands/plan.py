@@ -81,7 +81,7 @@ def run(given: argparse.Namespace) -> None:
     table, path = find_table(given.table)
     changes = {name: getattr(given, name) for name in CHANGES if getattr(given, name) is not None}
     scale = find_scale(table, given.scale, changes)
-    table = part_of(table, scale, given.rows)
+    table, scale = part_of(table, scale, given.rows)
     name = given.data or scale.data or table.data
     data = find_data(table, name, given.origin, given.download, path.parent)
     models = find_models(table, scale, path.parent)

@@ -11,6 +11,7 @@ from .blocks import Block, Code, Grid, Heading, Picture, Text
 from .columns import measures, origlang, passing, scenarios, scores
 from .flags import Flags
 from .gates import CLOSED
+from .ledger import Entry
 from .table import Published, Scale, Table
 from .view import SEED, SHUFFLES, Compared, View
 
@@ -91,26 +92,27 @@ def _trained_again(view: View, student: str) -> Iterator[str]:
     """Which models came out otherwise when they were trained again, and who learnt from which."""
     decoding = next(iter(view.table.decoding))
     for line in view.lines[student]:
-        for now in line.entries:
-            before = [entry for entry in line.earlier if entry["seed"] == now["seed"]]
-            if not before:
+        for entry, results in zip(line.entries, line.results):
+            if len(results) == 1:
                 continue
-            scores = [rounded(entry["scores"][decoding]["BLEU"]) for entry in (*before, now)]
-            told = (
-                f"{line.label}, seed {now['seed']}: trained again, as on another machine, with "
-                f"another result: {', '.join(scores)} BLEU ({decoding}); the last counts."
+            told = []
+            for result in results:
+                taught = ", ".join(_taught(view, student, result))
+                score = rounded(result[0]["scores"][decoding]["BLEU"])
+                told.append(score + (f", from which {taught} learnt" if taught else ""))
+            yield (
+                f"{line.label}, seed {entry['seed']}: trained more than once, with different "
+                f"results. BLEU ({decoding}): {'; '.join(told)}."
             )
-            taught = [] if line.student else list(_taught_since(view, student, now["finished"]))
-            yield told + (f" Of the last learnt {', '.join(taught)}." if taught else "")
 
 
-def _taught_since(view: View, student: str, time: str) -> Iterator[str]:
-    """The rows and seeds of a student of the teacher that were recorded after a time."""
+def _taught(view: View, student: str, result: Sequence[Entry]) -> Iterator[str]:
+    """The rows and seeds of a student that needed a model, by the seconds that it took."""
+    folder = result[0]["model"].removesuffix("/model")
+    took = {entry["training"]["seconds"] for entry in result}
     for line in view.lines[student]:
-        row = view.table.rows.get(line.row)
-        if row is None or not (row.method or row.text or row.distilled):
-            continue
-        seeds = [str(entry["seed"]) for entry in line.entries if entry["finished"] > time]
+        needed = ((one["seed"], one["needed"].get(folder, -1)) for one in line.entries)
+        seeds = [str(seed) for seed, seconds in needed if seconds in took]
         if seeds:
             yield f"{line.label} (seed{'s' * (len(seeds) > 1)} {', '.join(seeds)})"
 
@@ -222,11 +224,7 @@ def _scaled(view: View, scale: Scale) -> list[Block]:
             ("data", "pairs of every set", scale.limit),
             ("checkpoint", "", scale.checkpoint),
             *((f"every {who}", "model", model) for who, model in scale.models.items()),
-            *(
-                (f"student {who}", "model", model)
-                for who, model in scale.students.items()
-                if who in view.table.students
-            ),
+            *((f"student {who}", "model", model) for who, model in scale.students.items()),
         )
         if value is not None
     ]

@@ -224,32 +224,38 @@ def ledgers(folder: Path) -> list[Evidence]:
     """
     newest = {tuple(entry[name] for name in CELL): entry for entry in read_ledger(folder)}
     groups: dict[tuple[str, str, str], dict[Cell, dict[int, Entry]]] = {}
-    models: dict[tuple[str, str, str], dict[Any, set[str]] | None] = {}
+    plans: dict[tuple[str, str, str], tuple[dict[Any, set[str]] | None, str]] = {}
     for entry in newest.values():
         group = entry["table"], entry["scale"], entry["data"]
-        if group not in models:
-            models[group] = _planned(folder / ".".join(group) / "plan.json")
+        if group not in plans:
+            plans[group] = _planned(folder / ".".join(group) / "plan.json")
         cell, seed = (entry["student"], entry["row"]), entry["seed"]
-        planned = models[group]
+        planned, _ = plans[group]
         if planned is not None and entry["model"] not in planned.get((*cell, seed), ()):
             continue
         groups.setdefault(group, {}).setdefault(cell, {})[seed] = entry
     nothing = {"smoke": ", whose numbers mean nothing"}
     counted = Counted(folder)
     return [
-        Ledger(table, f"scale {scale}{nothing.get(scale, '')}, {data}", counted, entries)
+        Ledger(table, f"scale {scale}{nothing.get(scale, '')}, {data}{part}", counted, entries)
         for (table, scale, data), entries in sorted(groups.items())
+        for part in [plans[table, scale, data][1]]
     ]
 
 
-def _planned(path: Path) -> dict[Any, set[str]] | None:
-    """The models that each run of a plan needs; None where there is no plan."""
+def _planned(path: Path) -> tuple[dict[Any, set[str]] | None, str]:
+    """The models that each run of a plan needs, and which part of a table it is, if of a part.
+
+    None where there is no plan.
+    """
     if not path.exists():
-        return None
+        return None, ""
+    plan = read_plan(path)
+    rows = plan["changes"].get("rows")
     return {
         (run["student"], run["row"], run["seed"]): {f"{step}/model" for step in run["steps"]}
-        for run in read_plan(path)["runs"]
-    }
+        for run in plan["runs"]
+    }, f", of its last call with --rows {rows} alone" if rows else ""
 
 
 def _read_scores(given: str, name: str, file: str) -> ScoreFile:

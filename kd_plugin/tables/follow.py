@@ -10,7 +10,7 @@ from typing import Any
 
 from .forecast import forecast
 from .progress import FAILED, FINISHED, State, events, log_end, look_at_all, running
-from .steps import GATE, kind_of
+from .steps import FIRST, GATE, kind_of
 
 PAUSE, TELL = 2.0, 8.0  # seconds between looks, and at least between lines on what runs
 
@@ -18,6 +18,11 @@ PAUSE, TELL = 2.0, 8.0  # seconds between looks, and at least between lines on w
 def follow(plan: Mapping[str, Any], output: Path) -> None:
     """Print events, what rows cost once gates are open, and now and then what runs."""
     steps = plan["steps"]
+    gates = [
+        step["folder"]
+        for step in steps
+        if kind_of(step["folder"]) == GATE and not step["title"].startswith(FIRST)
+    ]
     began = told = time.monotonic()
     states = {step["folder"]: State("left") for step in steps}
     known = look_at_all(steps, output)
@@ -31,7 +36,6 @@ def follow(plan: Mapping[str, Any], output: Path) -> None:
                 for said in log_end(output / step / "log"):
                     say(said)
             told = time.monotonic()
-        gates = [folder for folder in found if kind_of(folder) == GATE]
         if any(found[f].what == FINISHED != states[f].what for f in gates):
             say("\n".join(forecast(plan, found)))
         states = found

@@ -10,8 +10,8 @@ from .plan import TEACHER
 from .table import Curve, Published, Scale, Table
 
 
-def part_of(table: Table, scale: Scale, names: str | None) -> Table:
-    """The table with the rows that are named, and those on which these stand.
+def part_of(table: Table, scale: Scale, names: str | None) -> tuple[Table, Scale]:
+    """A table and a scale with the rows that are named, and those on which these stand.
 
     The latter are the baseline, the row by which gates tell whether it has converged, and the row
     whose model another one begins with. Published numbers and curves are cut alike.
@@ -26,7 +26,7 @@ def part_of(table: Table, scale: Scale, names: str | None) -> Table:
         InputError: the table has no such row or student, or the row cannot run yet.
     """
     if names is None:
-        return table
+        return table, scale
     there = [name for name in table.students if name in (scale.students or {name})]
     cells = {cell for name in names.split(",") for cell in _cells(table, there, name.strip())}
     for student in {student for student, _ in cells}:
@@ -42,13 +42,20 @@ def part_of(table: Table, scale: Scale, names: str | None) -> Table:
         if any(name == of for _, of in cells)
     }
     curves = (_curve(curve, students, rows) for curve in table.curves)
-    return replace(
+    gates = table.gates
+    if gates and gates.doubled not in rows:  # no student of the part has it
+        gates = replace(gates, doubled=None)
+    part = replace(
         table,
         students=students,
         rows=rows,
+        gates=gates,
         published=[_published(numbers, cells) for numbers in table.published],
         curves=[curve for curve in curves if curve.rows and len(curve.at) > 1],
     )
+    models = {student: model for student, model in scale.students.items() if student in students}
+    flags = {row: of for row, of in scale.rows.items() if row in rows}
+    return part, replace(scale, students=models, rows=flags)
 
 
 def _cells(table: Table, there: Collection[str], name: str) -> Iterator[tuple[str, str]]:

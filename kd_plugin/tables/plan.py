@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,9 +113,7 @@ def compile_table(
         runs.append(Run(cell.student, cell.row, cell.seed, step.folder, own, steps, needed))
 
     run(Cell("", TEACHER, table.teacher.seed, teachers.models[0], None))
-    gates: dict[str, tuple[str, ...]] = {}
-    for name in work.students if table.gates else ():
-        gates[name] = tuple(_gates(work, gold, teachers, name))
+    gates = _gates(work, gold, teachers)
     for seed in range(1, count + 1):
         for row in table.rows.values():
             if row.later is not None or seed > (row.seeds or seed):
@@ -123,7 +121,7 @@ def compile_table(
             for name in row.students:
                 if name not in work.students:
                     continue
-                work.gate = gates[name][-1] if gates else None
+                work.gate = gates[name][-1] if name in gates else None
                 trained = training.train(work, gold, teachers, row, table.students[name], seed)
                 work.gate = None
                 run(Cell(name, row.name, seed, trained, row))
@@ -131,26 +129,34 @@ def compile_table(
     return Plan(table.name, scale.name, data.name, count, steps, tuple(runs), gates)
 
 
-def _gates(work: Work, gold: Text, teachers: Teachers, student: str) -> Iterator[str]:
-    """The folders of the steps behind which a student's rows stand, the last behind the others.
+def _gates(work: Work, gold: Text, teachers: Teachers) -> dict[str, tuple[str, ...]]:
+    """The folders of the steps behind which a student's rows stand, in order, where there are any.
 
-    What the teacher decides is asked before the baseline is trained with twice its updates.
+    What the teacher decides is asked before the baseline is trained with twice its updates. A step
+    that is one student's baseline and another's doubled one waits for no gate.
     """
-    table = work.table
-    assert table.gates is not None
+    table, wanted = work.table, work.table.gates
+    if wanted is None:
+        return {}
 
-    def cell(name: str) -> Cell:
-        row = table.rows[name]
+    def cell(student: str, name: str) -> Cell:
+        row, of = table.rows[name], table.students[student]
         return Cell(student, name, 1, training.train(work, gold, teachers, row, of, 1), row)
 
-    of, doubled = table.students[student], table.gates.doubled
-    baseline = cell(table.baseline)
-    if not doubled or student not in table.rows[doubled].students:
-        yield measuring.gate(work, gold, teachers, baseline, None).folder
-        return
-    if table.gates.teacher is not None or table.gates.memorised is not None:
-        work.gate = measuring.gate(work, gold, teachers, baseline, None, first=True).folder
-        yield work.gate
-    twice = cell(doubled)
-    work.gate = None
-    yield measuring.gate(work, gold, teachers, baseline, twice).folder
+    baselines = {student: cell(student, table.baseline) for student in work.students}
+    found: dict[str, tuple[str, ...]] = {}
+    of_teacher = wanted.teacher is not None or wanted.memorised is not None
+    for student, baseline in baselines.items():
+        doubled = wanted.doubled
+        if doubled and student not in table.rows[doubled].students:
+            doubled = None
+        if of_teacher:
+            first = measuring.gate(work, gold, teachers, baseline, None, first=bool(doubled))
+            found[student] = (first.folder,)
+        if doubled:
+            work.gate = found[student][0] if of_teacher else None
+            twice = cell(student, doubled)
+            work.gate = None
+            last = measuring.gate(work, gold, teachers, baseline, twice)
+            found[student] = (*found.get(student, ()), last.folder)
+    return found

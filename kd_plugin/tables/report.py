@@ -35,7 +35,7 @@ def write_report(plan_file: Path, output: Path, shuffles: int) -> Path:
     plan = read_plan(plan_file)
     whole = read_table(Path(plan["file"]))
     scale = find_scale(whole, plan["scale"], plan["changes"])
-    table = part_of(whole, scale, plan["changes"].get("rows"))
+    table, scale = part_of(whole, scale, plan["changes"].get("rows"))
     found = view(table, plan, plan_file.resolve().parent.parent, shuffles)
     blocks = document(found, scale, pictures(found))
     files = {

@@ -7,7 +7,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ class Line:
     label: str
     wanted: int  # runs
     entries: list[Entry] = field(default_factory=list)  # of finished runs, by seed
-    earlier: list[Entry] = field(default_factory=list)  # of the same model, with other translations
+    results: list[list[list[Entry]]] = field(default_factory=list)  # of each; see :func:`_results`
     scores: dict[str, dict[str, Score]] = field(default_factory=dict)  # by decoding, by metric
     by_origlang: dict[str, dict[str, Score]] = field(default_factory=dict)  # of the main decoding
     hours: list[float] = field(default_factory=list)  # of finished runs, with what they share
@@ -176,18 +175,21 @@ def view(table: Table, plan: Mapping[str, Any], folder: Path, shuffles: int = SH
 
 def _told(plan: Mapping[str, Any], folder: Path) -> dict[str, str]:
     """What each student's gate says; of two the last, which says what the first does and more."""
-    said = {
-        step["title"].removeprefix(FIRST): state.said.rpartition("error: ")[2]
+    said = [
+        (step["title"], state.said.rpartition("error: ")[2])
         for step in plan["steps"]
         if kind_of(step["folder"]) == GATE and (state := look(folder / step["folder"])).said
-    }
-    return said | {one["title"].removeprefix(FIRST): one["line"] for one in plan["told"].values()}
+    ]
+    said += [(one["title"], one["line"]) for one in plan["told"].values()]
+    said.sort(key=lambda one: not one[0].startswith(FIRST))
+    return {title.removeprefix(FIRST): line for title, line in said}
 
 
 def _lines(table: Table, plan: Mapping[str, Any], folder: Path) -> dict[str, list[Line]]:
     """The rows of each student, the teacher last, with their entries of the ledger."""
     known: dict[tuple[Any, ...], list[Entry]] = {}
-    for entry in read_ledger(folder):
+    ledger = read_ledger(folder)
+    for entry in ledger:
         known.setdefault(tuple(entry[name] for name in CELL), []).append(entry)
     found: dict[str, list[Line]] = {}
     by_cell: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
@@ -205,6 +207,7 @@ def _lines(table: Table, plan: Mapping[str, Any], folder: Path) -> dict[str, lis
             line.wanted = len(runs)
             for run in runs:
                 _look_up(line, run, plan, known, folder)
+            line.results = [_results(entry, ledger) for entry in line.entries]
             line.hours = [h for e in line.entries if (h := _hours(e, sharing)) is not None]
         found[student] = lines
     return found
@@ -219,8 +222,6 @@ def _look_up(
     own = [entry for entry in entries if entry["model"] == model]
     if own:
         line.entries.append(own[-1])
-        text = "translations"
-        line.earlier += [one for one, after in pairwise(own) if one[text] != after[text]]
         return
     for step in run["steps"]:
         state = look(folder / step)
@@ -231,6 +232,18 @@ def _look_up(
         if state.what == FAILED:
             line.failed = f"{state.said} (log: {step}/log)"
             return
+
+
+def _results(entry: Entry, ledger: Sequence[Entry]) -> list[list[Entry]]:
+    """The lines of one model, of whichever table, by what it translates: one list, as a rule.
+
+    Trained again, as on another machine, a model may translate otherwise.
+    """
+    found: dict[tuple[Any, ...], list[Entry]] = {}
+    for line in ledger if entry["translated"] else [entry]:
+        if line["translated"] == entry["translated"]:
+            found.setdefault(tuple(line["translations"].values()), []).append(line)
+    return [*found.values()]
 
 
 def _hours(entry: Entry, sharing: Mapping[str, int]) -> float | None:

@@ -206,6 +206,18 @@ def test_the_first_gate_needs_no_doubled_updates(bleu: float, closed: bool, tmp_
     )  # fmt: skip
     assert f"the teacher is +{30 - bleu:.2f} BLEU above" in page.told["gates of small"]
     assert page.line("small", "twice").state == ("not run" if closed else "unfinished")
+    if not closed:  # the first gate is told from the ledger, the last has run
+        last = tmp_path / made.gates["small"][-1]
+        (last / "began").touch()
+        for word, line in (("failed", "error: gate closed: not yet"), ("told", "gate open: both")):
+            (last / word).write_text(line)
+            if word == "told":
+                (last / "complete").write_text("1")
+            page = view(
+                parse_table(mapping(**ONLY), "made", "made.yaml"),
+                read_plan(tmp_path / "made.paper.de-en" / "plan.json"), tmp_path,
+            )  # fmt: skip
+            assert page.told == {"gates of small": line.removeprefix("error: ")}
 
 
 def test_the_command_goes_on_from_a_ledger(

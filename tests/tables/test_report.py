@@ -6,7 +6,6 @@ import csv
 import io
 import random
 import re
-import shutil
 import statistics
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -21,8 +20,9 @@ from kd_plugin.commands import cli
 from kd_plugin.files.whole import to_json
 from kd_plugin.tables.blocks import Grid, Text
 from kd_plugin.tables.document import BUDGET, document, provenance
-from kd_plugin.tables.ledger import append, keep, read_ledger
+from kd_plugin.tables.ledger import append, keep
 from kd_plugin.tables.page import html
+from kd_plugin.tables.plan import Run
 from kd_plugin.tables.plots import pictures
 from kd_plugin.tables.progress import read_plan
 from kd_plugin.tables.read import parse_table
@@ -118,39 +118,49 @@ def test_the_numbers_are_sacrebleus(found: View) -> None:
                 assert score.paired is not None  # all of tiny's rows have seeds 1 and 2, or one
 
 
-def test_a_teacher_that_came_out_otherwise_is_told(found: View) -> None:
-    """Trained again on another machine: who learnt from which is no secret."""
-    assert "trained again" not in markdown(document(found, SCALE))
-    line = found.line("tiny", "teacher")
-    (own,) = line.entries
-    word, other = found.line("tiny", "word"), {"beam5": {"BLEU": 33.1, "chrF": 50.0}}
-    again = replace(
-        line,
-        entries=[{**own, "finished": "2026-01-02"}],
-        earlier=[{**own, "translations": {}, "scores": other}],
-    )
-    late = replace(word, entries=[word.entries[0], {**word.entries[1], "finished": "2026-01-03"}])
-    lines = [{"teacher": again, "word": late}.get(one.row, one) for one in found.lines["tiny"]]
-    told = markdown(document(replace(found, lines={**found.lines, "tiny": lines}), SCALE))
-    score = own["scores"]["beam5"]["BLEU"]
-    assert (
-        "teacher, seed 1: trained again, as on another machine, with another result: 33.10, "
-        f"{score:.2f} BLEU (beam5); the last counts. Of the last learnt word (seed 2)." in told
-    )
+def test_a_model_that_came_out_otherwise_is_told(tmp_path: Path) -> None:
+    """Trained again on another machine, for this table or another: who learnt from which."""
+    rows: dict[str, Any] = {"rows": {"none": {}, "seq": {"text": "kd"}}, "published": [],
+                            "students": {"tiny": {"model": "tiny"}}}  # fmt: skip
+    made, table = plan(**rows), parse_table(mapping(**rows), "made", "made.yaml")
+    path = made.write(tmp_path, Path("made.yaml"), {})
+    translate = {step.folder for step in made.steps if step.kind == "translate"}
+    runs = {(run.student, run.row, run.seed): run for run in made.runs}
+    taught = made.runs[0].trained
 
+    def line(run: Run, words: int, needed: float = 0, took: float = 5, **more: Any) -> None:
+        (tmp_path / "text").write_text("a\n" * 29 + "a " * words + "\n")
+        name = keep(tmp_path, tmp_path / "text")
+        told = entry(run.row, run.seed, f"{run.trained}/model", student=run.student,
+                     translations=dict.fromkeys(("beam5", "greedy"), name), references=name,
+                     needed={taught: needed} if needed else {}, **more)  # fmt: skip
+        found = next(folder for folder in run.steps if folder in translate)
+        told["training"]["seconds"] = took
+        append(tmp_path, {"translated": found, **told})
 
-def test_only_other_translations_are_another_result(folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(folder, tmp_path / "own")
-    path = tmp_path / "own" / "made.paper.de-en" / "plan.json"
-    teacher = next(e for e in read_ledger(folder) if e["row"] == "teacher")
-    table, plan_of_it = parse_table(mapping(curves=[CURVE]), "made", "made.yaml"), read_plan(path)
-    for more, earlier in (
-        ({"training": teacher["training"] | {"seconds": 9.0}}, 0),
-        ({"translations": dict.fromkeys(("beam5", "greedy"), teacher["references"])}, 1),
-    ):
-        append(tmp_path / "own", {**teacher, **more})
-        line = view(table, plan_of_it, tmp_path / "own", 1000).line("tiny", "teacher")
-        assert len(line.earlier) == earlier
+    def told() -> list[str]:
+        page = view(table, read_plan(path), tmp_path, 1000)
+        said = [block.text for block in document(page, SCALE) if isinstance(block, Text)]
+        return [text for text in said if "trained more than once" in text]
+
+    teacher = made.runs[0]
+    line(runs["tiny", "none", 1], 1)
+    line(runs["tiny", "seq", 1], 2, needed=40.5)
+    line(teacher, 1, took=40.5, scores={"beam5": {"BLEU": 31.0, "chrF": 50.0}})
+    assert told() == []
+    line(teacher, 5, translated="steps/translate-other")  # searched otherwise
+    line(teacher, 1, took=44.0)  # the same result
+    assert told() == []
+    line(runs["tiny", "seq", 2], 3, needed=60.5)  # recorded before its teacher
+    line(teacher, 2, took=60.5, table="another", scores={"beam5": {"BLEU": 32.5, "chrF": 50.0}})
+    assert told() == [
+        "teacher, seed 1: trained more than once, with different results. BLEU (beam5): 31.00, "
+        "from which seq (seed 1) learnt; 32.50, from which seq (seed 2) learnt."
+    ]
+    line(runs["tiny", "none", 1], 4)
+    assert told()[0] == (
+        "none, seed 1: trained more than once, with different results. BLEU (beam5): 20.00; 20.00."
+    )
 
 
 def test_differences_are_of_the_seeds_that_both_have(found: View) -> None:
