@@ -155,6 +155,16 @@ def test_each_student_has_its_own_gate() -> None:
     assert all("--tell" in s.commands[0] for s in told.steps if s.kind == "gate")
 
 
+@pytest.mark.parametrize("order", [("short", "long"), ("long", "short")])
+def test_a_baseline_waits_for_no_gate_of_another_student(order: tuple[str, str]) -> None:
+    """The doubled training of one student is the baseline of the other."""
+    updates = {"short": 10, "long": 20}
+    students = {n: {"model": "small", "flags": {"--max-update": updates[n]}} for n in order}
+    made = plan(**{**GATED, "students": students})
+    run = next(r for r in made.runs if (r.student, r.row, r.seed) == ("long", "none", 1))
+    assert not {step.folder for step in made.steps if step.kind == "gate"} & {*run.steps}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
