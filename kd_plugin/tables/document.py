@@ -111,8 +111,8 @@ def _taught(view: View, student: str, result: Sequence[Entry]) -> Iterator[str]:
     folder = result[0]["model"].removesuffix("/model")
     took = {entry["training"]["seconds"] for entry in result}
     for line in view.lines[student]:
-        needed = ((one["seed"], one["needed"].get(folder, -1)) for one in line.entries)
-        seeds = [str(seed) for seed, seconds in needed if seconds in took]
+        needed = [one for one in line.entries if folder in one["needed"]]
+        seeds = [str(one["seed"]) for one in needed if one["needed"][folder] in took]
         if seeds:
             yield f"{line.label} (seed{'s' * (len(seeds) > 1)} {', '.join(seeds)})"
 

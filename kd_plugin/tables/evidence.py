@@ -236,11 +236,12 @@ def ledgers(folder: Path) -> list[Evidence]:
         groups.setdefault(group, {}).setdefault(cell, {})[seed] = entry
     nothing = {"smoke": ", whose numbers mean nothing"}
     counted = Counted(folder)
-    return [
-        Ledger(table, f"scale {scale}{nothing.get(scale, '')}, {data}{part}", counted, entries)
-        for (table, scale, data), entries in sorted(groups.items())
-        for part in [plans[table, scale, data][1]]
-    ]
+    found: list[Evidence] = []
+    for group, entries in sorted(groups.items()):
+        (table, scale, data), (_, part) = group, plans[group]
+        where = f"scale {scale}{nothing.get(scale, '')}, {data}{part}"
+        found.append(Ledger(table, where, counted, entries))
+    return found
 
 
 def _planned(path: Path) -> tuple[dict[Any, set[str]] | None, str]:

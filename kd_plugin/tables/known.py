@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .gates import CLOSED, Found, gates, summary
-from .ledger import CELL, Entry, read_ledger
+from .ledger import CELL, Entry, by_translation, read_ledger
 from .plan import TEACHER, Plan, Run, Told
 from .steps import Step, kind_of
 from .table import Gates, Table
@@ -87,10 +87,7 @@ def rest_of(plan: Plan, table: Table, tell: bool, folder: Path, done: Collection
 
 def _known(plan: Plan, steps: Mapping[str, Step], folder: Path) -> Iterator[tuple[str, Entry]]:
     """The last line that stands for each run: of its own table, or else of another."""
-    lines: dict[str, list[Entry]] = {}
-    for line in read_ledger(folder):
-        if line["translated"] is not None:
-            lines.setdefault(line["translated"], []).append(line)
+    lines = by_translation(read_ledger(folder))
     for run in plan.runs:
         kinds = {kind_of(step): step for step in steps[run.record].after}
         found = [
@@ -135,7 +132,8 @@ def _gates(
         for gate in reversed(of_student):
             if gate in done:
                 break
-            found = _found(table, table.gates, student, runs, first=gate != of_student[-1])
+            doubled = table.doubled(student) if gate == of_student[-1] else None
+            found = _found(table, table.gates, student, runs, doubled)
             if found is not None:
                 bounds = table.gates.gain, table.gates.teacher or 0, table.gates.memorised or 0
                 yield gate, summary(list(gates(found, *bounds)))
@@ -143,14 +141,15 @@ def _gates(
 
 
 def _found(
-    table: Table, wanted: Gates, student: str, runs: Mapping[Cell, Entry | None], first: bool
-) -> Found | None:
-    """The numbers of a student's gate; None where one is missing."""
+    table: Table, wanted: Gates, student: str, runs: Mapping[Cell, Entry | None],
+    doubled: str | None,
+) -> Found | None:  # fmt: skip
+    """The numbers of a student's gate, of the row ``doubled`` too; None where one is missing."""
     baseline = runs.get((student, table.baseline, 1))
     teacher = runs["", TEACHER, table.teacher.seed]
     numbers: dict[str, float | None] = {"baseline": _bleu(table, baseline)}
-    if wanted.doubled and student in table.rows[wanted.doubled].students and not first:
-        numbers["doubled"] = _bleu(table, runs.get((student, wanted.doubled, 1)))
+    if doubled:
+        numbers["doubled"] = _bleu(table, runs.get((student, doubled, 1)))
     if wanted.teacher is not None:
         numbers["teacher"] = _bleu(table, teacher)
     if wanted.memorised is not None:

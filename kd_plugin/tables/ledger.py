@@ -12,7 +12,7 @@ import fcntl
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,15 @@ def _entry(line: str) -> Entry:
     wrong = fault(found, SHAPE)
     if wrong:
         raise ValueError(wrong)
+    return found
+
+
+def by_translation(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    """Lines of whichever table by their translating step, as far as they name it."""
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry["translated"] is not None:
+            found.setdefault(entry["translated"], []).append(entry)
     return found
 
 

@@ -167,13 +167,14 @@ def text(work: Work, gold: Text, teachers: Teachers, cell: Cell) -> Step:
     )
 
 
-def gate(
-    work: Work, gold: Text, teachers: Teachers, baseline: Cell, doubled: Cell | None,
-    first: bool = False,
-) -> Step:  # fmt: skip
-    """What must hold before other students like the baseline's are trained; ``first``: of two."""
+def gate(work: Work, gold: Text, teachers: Teachers, baseline: Cell, doubled: Cell | None) -> Step:
+    """What must hold before other students like the baseline's are trained.
+
+    Without the doubled cell of a student that has one, it is the first of two.
+    """
     wanted, main = work.table.gates, next(iter(work.table.decoding))
     assert wanted is not None
+    first = doubled is None and work.table.doubled(baseline.student) is not None
     texts = {"baseline": baseline}
     if doubled is not None:
         texts["doubled"] = doubled

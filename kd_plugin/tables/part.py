@@ -27,20 +27,21 @@ def part_of(table: Table, scale: Scale, names: str | None) -> tuple[Table, Scale
     """
     if names is None:
         return table, scale
-    there = [name for name in table.students if name in (scale.students or {name})]
-    cells = {cell for name in names.split(",") for cell in _cells(table, there, name.strip())}
-    for student in {student for student, _ in cells}:
-        cells |= {(student, row) for row in _below(table, student)}
+    cells = {cell for name in names.split(",") for cell in _cells(table, scale, name.strip())}
+    asked = {student for student, _ in cells}
+    for student in asked:
+        below = filter(None, (table.baseline, table.doubled(student)))
+        cells |= {(student, row) for row in below}
     for student, row in tuple(cells):
         while (start := table.rows[row].start) is not None:
             cells.add((student, start))
             row = start
-    students = {name: of for name, of in table.students.items() if name in {s for s, _ in cells}}
-    rows = {
-        name: replace(row, students=tuple(s for s in row.students if (s, name) in cells))
-        for name, row in table.rows.items()
-        if any(name == of for _, of in cells)
-    }
+    students = {name: student for name, student in table.students.items() if name in asked}
+    cut = (
+        replace(row, students=tuple(s for s in row.students if (s, row.name) in cells))
+        for row in table.rows.values()
+    )
+    rows = {row.name: row for row in cut if row.students}
     curves = (_curve(curve, students, rows) for curve in table.curves)
     gates = table.gates
     if gates and gates.doubled not in rows:  # no student of the part has it
@@ -58,7 +59,7 @@ def part_of(table: Table, scale: Scale, names: str | None) -> tuple[Table, Scale
     return part, replace(scale, students=models, rows=flags)
 
 
-def _cells(table: Table, there: Collection[str], name: str) -> Iterator[tuple[str, str]]:
+def _cells(table: Table, scale: Scale, name: str) -> Iterator[tuple[str, str]]:
     """Students and rows of one name."""
     wanted, slash, last = name.rpartition("/")
     row = table.rows.get(last)
@@ -69,20 +70,12 @@ def _cells(table: Table, there: Collection[str], name: str) -> Iterator[tuple[st
         )
     if row.later is not None:
         raise InputError(f"--rows {name}: this row {row.later}; leave it out")
-    students = [student for student in row.students if student in there]
+    students = [student for student in row.students if scale.trains(student)]
     if (slash and wanted not in students) or not students:
         known = ", ".join(f"{student}/{last}" for student in students) or "no student with this row"
         raise InputError(f"--rows {name}: here table {table.name} has {known}; name what it has")
     for student in [wanted] if slash else students:
         yield student, last
-
-
-def _below(table: Table, student: str) -> Iterator[str]:
-    """The rows that all others of a student stand on."""
-    yield table.baseline
-    doubled = table.gates.doubled if table.gates else None
-    if doubled and student in table.rows[doubled].students:
-        yield doubled
 
 
 def _published(numbers: Published, cells: Collection[tuple[str, str]]) -> Published:

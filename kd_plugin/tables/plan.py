@@ -147,13 +147,9 @@ def _gates(work: Work, gold: Text, teachers: Teachers) -> dict[str, tuple[str, .
     found: dict[str, tuple[str, ...]] = {}
     of_teacher = wanted.teacher is not None or wanted.memorised is not None
     for student, baseline in baselines.items():
-        doubled = wanted.doubled
-        if doubled and student not in table.rows[doubled].students:
-            doubled = None
         if of_teacher:
-            first = measuring.gate(work, gold, teachers, baseline, None, first=bool(doubled))
-            found[student] = (first.folder,)
-        if doubled:
+            found[student] = (measuring.gate(work, gold, teachers, baseline, None).folder,)
+        if doubled := table.doubled(student):
             work.gate = found[student][0] if of_teacher else None
             twice = cell(student, doubled)
             work.gate = None

@@ -129,6 +129,10 @@ class Scale:
     remark: str = ""
     gates_tell: bool = False  # and close nothing
 
+    def trains(self, student: str) -> bool:
+        """Whether it trains a student; one that names none trains all."""
+        return not self.students or student in self.students
+
     def flags_of(self, row: Row) -> Flags:
         """A row's flags as they are at this scale."""
         known = {k: v for k, v in self.flags.get("row_flags", {}).items() if k in row.flags}
@@ -159,3 +163,8 @@ class Table:
     published: list[Published]
     curves: list[Curve]
     scales: dict[str, dict[str, Any]]  # what they change in those of configs/scales
+
+    def doubled(self, student: str) -> str | None:
+        """The row by which a student's gate tells whether the baseline has converged, if it has."""
+        row = self.gates.doubled if self.gates else None
+        return row if row and student in self.rows[row].students else None

@@ -13,7 +13,7 @@ from typing import Any
 from ..report.comparison import Score, System
 from ..report.score import Scores, score
 from .gates import CLOSED
-from .ledger import CELL, Entry, kept, read_ledger
+from .ledger import CELL, Entry, by_translation, kept, read_ledger
 from .measures import FACTS
 from .plan import TEACHER
 from .progress import FAILED, look
@@ -191,6 +191,7 @@ def _lines(table: Table, plan: Mapping[str, Any], folder: Path) -> dict[str, lis
     ledger = read_ledger(folder)
     for entry in ledger:
         known.setdefault(tuple(entry[name] for name in CELL), []).append(entry)
+    translated = by_translation(ledger)
     found: dict[str, list[Line]] = {}
     by_cell: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for run in plan["runs"]:
@@ -207,7 +208,9 @@ def _lines(table: Table, plan: Mapping[str, Any], folder: Path) -> dict[str, lis
             line.wanted = len(runs)
             for run in runs:
                 _look_up(line, run, plan, known, folder)
-            line.results = [_results(entry, ledger) for entry in line.entries]
+            line.results = [
+                _results(translated.get(entry["translated"], [entry])) for entry in line.entries
+            ]
             line.hours = [h for e in line.entries if (h := _hours(e, sharing)) is not None]
         found[student] = lines
     return found
@@ -234,15 +237,14 @@ def _look_up(
             return
 
 
-def _results(entry: Entry, ledger: Sequence[Entry]) -> list[list[Entry]]:
-    """The lines of one model, of whichever table, by what it translates: one list, as a rule.
+def _results(lines: Sequence[Entry]) -> list[list[Entry]]:
+    """The lines of one model by what it translates: one list, as a rule.
 
     Trained again, as on another machine, a model may translate otherwise.
     """
     found: dict[tuple[Any, ...], list[Entry]] = {}
-    for line in ledger if entry["translated"] else [entry]:
-        if line["translated"] == entry["translated"]:
-            found.setdefault(tuple(line["translations"].values()), []).append(line)
+    for line in lines:
+        found.setdefault(tuple(line["translations"].values()), []).append(line)
     return [*found.values()]
 
 

@@ -109,7 +109,7 @@ class Work:
     @property
     def students(self) -> list[str]:
         """Those that are trained at this scale."""
-        return [name for name in self.table.students if name in (self.scale.students or {name})]
+        return [name for name in self.table.students if self.scale.trains(name)]
 
     @property
     def tests(self) -> list[str]:
