@@ -200,10 +200,9 @@ def test_the_first_gate_needs_no_doubled_updates(bleu: float, closed: bool, tmp_
     assert ("twice, small, seed 1: training" not in titles(found)) == closed
     assert ("gates of small" not in titles(found)) == closed
     assert "first gates of small" not in titles(found)
-    page = view(
-        parse_table(mapping(**ONLY), "made", "made.yaml"),
-        read_plan(found.plan.write(tmp_path, Path("made.yaml"), {})), tmp_path,
-    )  # fmt: skip
+    path = found.plan.write(tmp_path, Path("made.yaml"), {})
+    table = parse_table(mapping(**ONLY), "made", "made.yaml")
+    page = view(table, read_plan(path), tmp_path)
     assert f"the teacher is +{30 - bleu:.2f} BLEU above" in page.told["gates of small"]
     assert page.line("small", "twice").state == ("not run" if closed else "unfinished")
     if not closed:  # the first gate is told from the ledger, the last has run
@@ -213,10 +212,7 @@ def test_the_first_gate_needs_no_doubled_updates(bleu: float, closed: bool, tmp_
             (last / word).write_text(line)
             if word == "told":
                 (last / "complete").write_text("1")
-            page = view(
-                parse_table(mapping(**ONLY), "made", "made.yaml"),
-                read_plan(tmp_path / "made.paper.de-en" / "plan.json"), tmp_path,
-            )  # fmt: skip
+            page = view(table, read_plan(path), tmp_path)
             assert page.told == {"gates of small": line.removeprefix("error: ")}
 
 
